@@ -1,0 +1,1 @@
+"""setclosure: closure variables for unordered microstates, and the macroscopic dynamics they close."""

@@ -1,0 +1,96 @@
+"""Files that are never half-written: temporary file, fsync, rename; checksums; and named storage errors."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from setclosure.errors import DamagedFileError, StorageError
+
+
+@contextlib.contextmanager
+def storage_errors(path: str | Path) -> Iterator[None]:
+    """Turn operating-system errors of writing below ``path`` into a :class:`StorageError` with a remedy."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            what = f"the disk that holds {path} is full. Nothing finished was lost: free some space, then resume."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            what = f"{path} may not be written. Choose another folder, or change its permissions."
+        elif error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
+            what = f"{path} cannot be made: a file and a folder share that name. Choose another path."
+        else:
+            raise
+        raise StorageError(f"{what} (The system said: {error.strerror}.)") from error
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a crash leaves the old file or the new one, never a part.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder may not be written.
+    """
+    path = Path(path)
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the rename itself must survive a power cut
+        finally:
+            os.close(folder)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """:func:`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """:func:`write_bytes` of indented JSON; NaN and infinity are refused, for they are not JSON."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DamagedFileError(
+            f"{path} is not readable JSON ({error}). It was changed or cut short after it was written: "
+            "restore it from a copy, or make it again."
+        ) from error
+
+
+def sha256(content: bytes | memoryview) -> str:
+    """Hexadecimal SHA-256 of ``content``."""
+    return hashlib.sha256(content).hexdigest()
