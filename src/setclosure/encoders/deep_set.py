@@ -1,0 +1,62 @@
+"""DeepSet (Zaheer et al. 2017, arXiv 1703.06114): ρ(Σ_i w_i φ(x_i)), the paper's encoder (B.1)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from setclosure.encoders.base import Activation, activation, mlp
+from setclosure.microstates import MicrostateBatch
+from setclosure.settings import Settings
+
+
+class DeepSetConfig(Settings):
+    """Sizes of a :class:`DeepSet`."""
+
+    width: int = Field(128, ge=1, description="Units of every hidden layer, and of the pooled representation.")
+    phi_layers: int = Field(2, ge=1, description="Hidden layers of the element-wise map φ.")
+    rho_layers: int = Field(2, ge=0, description="Hidden layers of the set-level map ρ.")
+    activation: Activation = "softplus"
+
+    def build(self, n_features: int, closure_dim: int) -> DeepSet:
+        """Make the encoder for ``n_features`` = d and ``closure_dim`` = c."""
+        return DeepSet(n_features, closure_dim, self)
+
+
+class DeepSet(nn.Module):
+    """Element-wise map, weighted mean, set-level map.
+
+    φ is computed once for all particles and pooled once per species by the weights, so the cost is linear in N
+    and does not grow with S.
+
+    Parameters
+    ----------
+    n_features : int
+        Features of a particle, d.
+    closure_dim : int
+        Numbers of the embedding of one species, c.
+    config : DeepSetConfig
+        Sizes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> batch = MicrostateBatch.from_points(torch.randn(4, 10, 2))
+    >>> DeepSet(2, 3, DeepSetConfig(width=16))(batch).shape
+    torch.Size([4, 1, 3])
+    """
+
+    def __init__(self, n_features: int, closure_dim: int, config: DeepSetConfig | None = None) -> None:
+        super().__init__()
+        config = config or DeepSetConfig()
+        w, a = config.width, config.activation
+        # the last linear layer of φ would commute with the mean, so φ ends in an activation instead
+        self.phi = nn.Sequential(mlp([n_features] + [w] * config.phi_layers, a), activation(a))
+        self.rho = mlp([w] * (config.rho_layers + 1) + [closure_dim], a)
+
+    def forward(self, batch: MicrostateBatch) -> Tensor:
+        """Embed ``batch``: ``(B, S, c)``."""
+        elements = self.phi(batch.points)  # (B, N, width)
+        pooled = batch.weights @ elements  # (B, S, width)
+        embedding: Tensor = self.rho(pooled)
+        return embedding

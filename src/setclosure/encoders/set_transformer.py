@@ -1,0 +1,117 @@
+"""Set Transformer with inducing points (Lee et al. 2019, arXiv 1810.00825), the encoder of Table 3."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from setclosure.encoders.base import mlp
+from setclosure.microstates import MicrostateBatch
+from setclosure.settings import Settings
+
+
+class SetTransformerConfig(Settings):
+    """Sizes of a :class:`SetTransformer`."""
+
+    width: int = Field(64, ge=1, description="Width of the attention blocks.")
+    heads: int = Field(4, ge=1, description="Attention heads; divides the width.")
+    blocks: int = Field(2, ge=1, description="Induced set-attention blocks.")
+    inducing_points: int = Field(16, ge=1, description="Inducing points of each block: the cost is linear in them.")
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> SetTransformerConfig:
+        if self.width % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
+        return self
+
+    def build(self, n_features: int, closure_dim: int) -> SetTransformer:
+        """Make the encoder for ``n_features`` = d and ``closure_dim`` = c."""
+        return SetTransformer(n_features, closure_dim, self)
+
+
+class Attention(nn.Module):
+    """Multi-head attention block MAB(Q, K) with a residual feed-forward layer, over a *weighted* set of keys.
+
+    The logarithm of a key's weight is added to its attention logits, so a particle of weight 2w attends as two
+    particles of weight w would, and one of weight zero (padding, another species) not at all.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.key_value, self.out = nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.norm_attention, self.norm_out = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.feed_forward = mlp([width, width, width], "gelu")
+
+    def forward(self, queries: Tensor, keys: Tensor, log_weights: Tensor | None = None) -> Tensor:
+        """Attend from queries ``(G, Q, width)`` to keys ``(G, N, width)`` of log weights ``(G, N)``."""
+        q = self._split(self.query(queries))
+        k, v = (self._split(part) for part in self.key_value(keys).chunk(2, dim=-1))
+        bias = None if log_weights is None else log_weights[:, None, None, :].expand(-1, 1, q.shape[2], -1)
+        mixed = scaled_dot_product_attention(q, k, v, attn_mask=bias)  # (G, heads, Q, width / heads)
+        h = self.norm_attention(queries + self.out(mixed.transpose(1, 2).flatten(2)))
+        result: Tensor = self.norm_out(h + self.feed_forward(h))
+        return result
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class InducedAttention(nn.Module):
+    """ISAB: the set attends to m inducing points that attend to the set; O(N m) instead of O(N²)."""
+
+    def __init__(self, width: int, heads: int, inducing_points: int) -> None:
+        super().__init__()
+        self.inducing = nn.Parameter(torch.randn(1, inducing_points, width) * width**-0.5)
+        self.gather, self.spread = Attention(width, heads), Attention(width, heads)
+
+    def forward(self, x: Tensor, log_weights: Tensor) -> Tensor:
+        """Map elements ``(G, N, width)`` to elements."""
+        summary = self.gather(self.inducing.expand(len(x), -1, -1), x, log_weights)
+        result: Tensor = self.spread(x, summary)
+        return result
+
+
+class SetTransformer(nn.Module):
+    """Induced set-attention blocks, pooling by attention with one seed, and a linear map.
+
+    Parameters
+    ----------
+    n_features : int
+        Features of a particle, d.
+    closure_dim : int
+        Numbers of the embedding of one species, c.
+    config : SetTransformerConfig
+        Sizes.
+
+    Examples
+    --------
+    >>> batch = MicrostateBatch.from_points(torch.randn(4, 10, 2))
+    >>> SetTransformer(2, 3, SetTransformerConfig(width=16, heads=2))(batch).shape
+    torch.Size([4, 1, 3])
+    """
+
+    def __init__(self, n_features: int, closure_dim: int, config: SetTransformerConfig | None = None) -> None:
+        super().__init__()
+        config = config or SetTransformerConfig()
+        w = config.width
+        self.embed = nn.Linear(n_features, w)
+        self.blocks = nn.ModuleList(
+            InducedAttention(w, config.heads, config.inducing_points) for _ in range(config.blocks)
+        )
+        self.seed = nn.Parameter(torch.randn(1, 1, w) * w**-0.5)
+        self.pool = Attention(w, config.heads)
+        self.head = mlp([w, w, closure_dim], "gelu")
+
+    def forward(self, batch: MicrostateBatch) -> Tensor:
+        """Embed ``batch``: ``(B, S, c)``."""
+        B, S, N = batch.weights.shape
+        log_weights = batch.weights.reshape(B * S, N).log()  # −∞ where the weight is zero
+        x = self.embed(batch.points).repeat_interleave(S, dim=0)  # (B·S, N, width)
+        for block in self.blocks:
+            x = block(x, log_weights)
+        pooled = self.pool(self.seed.expand(B * S, -1, -1), x, log_weights)[:, 0]
+        embedding: Tensor = self.head(pooled).reshape(B, S, -1)
+        return embedding
