@@ -1,0 +1,1 @@
+"""Training: stage one (the autoencoder), stage two (the macro dynamics), through Lightning, exactly resumable."""

@@ -1,0 +1,98 @@
+"""Checkpoints that survive a kill, a full disk and a flipped bit.
+
+Each file is written whole or not at all and ends with its own SHA-256. The two newest are kept: when the newest is
+damaged, the one before it takes over and a warning says so. Loading is restricted to tensors and plain values, so
+a checkpoint cannot run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from setclosure.errors import DamagedFileError, SetclosureWarning
+from setclosure.files import write_bytes
+
+KEPT = 2
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class CheckedCheckpoints(CheckpointIO):
+    """Lightning's checkpoint input and output, atomic and with a checksum."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path`` at once."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        content = buffer.getvalue()
+        write_bytes(path, content + hashlib.sha256(content).digest())
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint.
+
+        Raises
+        ------
+        DamagedFileError
+            If the content is not what was written.
+        """
+        raw = Path(path).read_bytes()
+        content, digest = raw[:-_DIGEST_BYTES], raw[-_DIGEST_BYTES:]
+        if hashlib.sha256(content).digest() != digest:
+            raise DamagedFileError(f"the checkpoint {path} is damaged: its checksum does not fit its content.")
+        try:
+            # never anything but tensors and plain values, whatever the caller asked for
+            loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise DamagedFileError(f"the checkpoint {path} cannot be read: {error}") from error
+        return loaded
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Delete a checkpoint."""
+        Path(path).unlink(missing_ok=True)
+
+
+class KeepCheckpoints(Callback):
+    """Save a checkpoint at the end of every epoch and keep the newest two.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the checkpoints are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save; Lightning calls this after validation and early stopping."""
+        trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:09d}.ckpt")
+        if trainer.is_global_zero:
+            for old in sorted(self.folder.glob("step-*.ckpt"))[:-KEPT]:
+                old.unlink()
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in ``folder`` that is whole; None if there is none.
+
+    A damaged one is passed over with a :class:`SetclosureWarning`.
+    """
+    for path in sorted(folder.glob("step-*.ckpt"), reverse=True):
+        try:
+            CheckedCheckpoints().load_checkpoint(path)
+        except DamagedFileError as error:
+            warnings.warn(f"{error} The one before it is used instead.", SetclosureWarning, stacklevel=2)
+        else:
+            return path
+    return None
