@@ -6,7 +6,9 @@ number of workers, and a run that was killed goes on with the numbers it would h
 
 from __future__ import annotations
 
+import contextlib
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -32,3 +34,11 @@ def torch_stream(seed: int, *keys: str | int, device: torch.device | str = "cpu"
     """A PyTorch generator for :func:`seed_sequence`, on ``device``."""
     low, high = seed_sequence(seed, *keys).generate_state(2)
     return torch.Generator(device).manual_seed(int(low) | (int(high) & 0x7FFFFFFF) << 32)
+
+
+@contextlib.contextmanager
+def seeded(seed: int, *keys: str | int) -> Iterator[None]:
+    """Inside the block torch's global stream is that of ``keys``: for weights, which torch draws from it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(int(seed_sequence(seed, *keys).generate_state(1)[0]))
+        yield

@@ -1,0 +1,309 @@
+"""ClosureModel: fit, encode, predict, check, save, load."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from setclosure.autoencoder import ModelSettings
+from setclosure.data.ensemble import Ensemble
+from setclosure.dynamics.rollout import RolloutStatus, rollout
+from setclosure.errors import ModelError
+from setclosure.microstates import MicrostateBatch, as_microstates
+from setclosure.observables.registry import get_observable
+from setclosure.model_parts import ModelParts
+from setclosure.range_check import RangeCheck
+from setclosure.seeds import seeded, torch_stream
+from setclosure.symmetry import rotated, views
+from setclosure.training.fit import FitSettings, Training
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Rollouts from X_0 alone.
+
+    Attributes
+    ----------
+    times : array
+        ``(H + 1,)``, in the units of the ensemble, from zero.
+    observables : array
+        z̄, ``(B, R, H + 1, o)``; R samples of the noise (one for a deterministic model).
+    closure : array
+        ẑ, ``(B, R, H + 1, S·c)``.
+    status : array
+        :class:`RolloutStatus` of each path, ``(B, R)``.
+    step : array
+        Frame at which a path first diverged or left the training range, ``(B, R)``; -1 if it did not.
+    check : RangeCheck
+        Whether X_0 lies in the training range.
+    """
+
+    times: np.ndarray
+    observables: np.ndarray
+    closure: np.ndarray
+    status: np.ndarray
+    step: np.ndarray
+    check: RangeCheck
+
+    def message(self, b: int) -> str:
+        """One sentence about the worst path of microstate ``b`` and its start."""
+        worst = int(np.argmax([_SEVERITY[int(s)] for s in self.status[b]]))
+        status = RolloutStatus(int(self.status[b, worst]))
+        step = int(self.step[b, worst])
+        where = f" at frame {step}" if step >= 0 else ""
+        return f"{status.name.lower()}{where}; X_0 is {self.check.message(b)}"
+
+
+_SEVERITY = {int(RolloutStatus.OK): 0, int(RolloutStatus.OUTSIDE): 1, int(RolloutStatus.DIVERGED): 2}
+
+
+class ClosureModel:
+    """The learned closure of unordered microstates, and the macro dynamics that it closes.
+
+    Parameters
+    ----------
+    settings : ModelSettings, optional
+        Everything that defines the model; or give its fields as keywords.
+    observable : callable, optional
+        φ̄, from microstates to ``(B, o)``; by default the function that is registered under the ensemble's
+        observable name.
+    **options : Any
+        Fields of :class:`ModelSettings`.
+
+    Examples
+    --------
+    >>> import numpy as np, setclosure
+    >>> ensemble = setclosure.Ensemble.open("data/train.zarr")            # doctest: +SKIP
+    >>> model = setclosure.ClosureModel(closure_dim=8, bandwidth=0.01)    # doctest: +SKIP
+    >>> model.fit(ensemble).save("model")                                 # doctest: +SKIP
+    >>> x0 = np.random.normal(size=(300, 2))
+    >>> model = setclosure.ClosureModel.load("model")                     # doctest: +SKIP
+    >>> model.check(x0).message(0), model.predict(x0, steps=300).observables.shape  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings | None = None,
+        *,
+        observable: Callable[[MicrostateBatch], Any] | None = None,
+        **options: Any,
+    ) -> None:
+        if settings is not None and options:
+            raise ModelError("give either settings or their fields as keywords, not both.")
+        self.settings = settings or ModelSettings.parse(options)
+        self._observable = observable
+        self._parts: ModelParts | None = None
+        self.history: dict[str, list[dict[str, float]]] = {}
+        self.seconds: dict[str, float] = {}
+
+    # ------------------------------------------------------------------ training
+
+    def fit(
+        self,
+        ensemble: Ensemble,
+        validation: Ensemble | None = None,
+        *,
+        training: FitSettings | None = None,
+        seed: int = 0,
+        folder: str | Path | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Train both stages.
+
+        Parameters
+        ----------
+        ensemble : Ensemble
+            Training trajectories.
+        validation : Ensemble, optional
+            Validation trajectories; by default a fifth of ``ensemble``'s, split by trajectory.
+        training : FitSettings, optional
+            Budgets of both stages, and the trainer.
+        seed : int
+            Root seed: with the same data and machine it fixes every number.
+        folder : path, optional
+            Where checkpoints, macrostates and history stay, so that a killed fit can be resumed; a temporary
+            folder by default.
+        resume : bool
+            Go on with what is in ``folder``; refused if it belongs to other data or another configuration.
+
+        Raises
+        ------
+        RunError
+            If ``folder`` holds another fit, or one that ``resume`` does not continue.
+        """
+        training = training or FitSettings()
+        with tempfile.TemporaryDirectory(prefix="setclosure-") as temporary:
+            work = Training(self.settings, training, ensemble, validation, seed, Path(folder or temporary), resume)
+            with seeded(seed, "weights"):
+                parts = ModelParts.create(self.settings, ensemble)
+            self.history = {"stage_one": work.stage_one(parts.autoencoder)}
+            macrostates = work.macrostates(parts.autoencoder)
+            self.history["stage_two"] = work.stage_two(parts.dynamics, macrostates)
+            work.training_range(parts, macrostates)
+            self.seconds = work.seconds
+        self.adopt(parts)
+        return self
+
+    def adopt(self, parts: ModelParts) -> None:
+        """Take trained parts as this model's own."""
+        self._parts = parts.eval().requires_grad_(False)
+
+    # ------------------------------------------------------------------ use
+
+    @property
+    def parts(self) -> ModelParts:
+        """The trained parts.
+
+        Raises
+        ------
+        ModelError
+            Before :meth:`fit` or :meth:`load`.
+        """
+        if self._parts is None:
+            raise ModelError("this model has not been trained: call fit(ensemble), or ClosureModel.load(path).")
+        return self._parts
+
+    def encode(self, x: Any) -> np.ndarray:
+        """Closures ẑ of microstates, ``(B, S·c)``.
+
+        Parameters
+        ----------
+        x : array, list of arrays, or MicrostateBatch
+            One microstate ``(N, d)``, several ``(B, N, d)``, or sets of different sizes.
+        """
+        closure: np.ndarray = self.parts.autoencoder.encode(as_microstates(x)).numpy()
+        return closure
+
+    def observe(self, x: Any) -> np.ndarray:
+        """Observables z̄ = φ̄(X) of microstates, ``(B, o)``.
+
+        Raises
+        ------
+        ModelError
+            If the model does not know the function of its observable.
+        """
+        batch = as_microstates(x)
+        function = self._observable or self._registered()
+        z = np.asarray(function(batch), dtype=np.float64).reshape(len(batch), -1)
+        names = self.parts.observable_names
+        if z.shape[1] != len(names):
+            raise ModelError(f"the observable gave {z.shape[1]} numbers; this model was trained on {list(names)}.")
+        return z
+
+    def check(self, x: Any, observables: Any = None) -> RangeCheck:
+        """Say whether microstates lie in the range of the training data."""
+        batch = as_microstates(x)
+        z = self._macrostates(batch, observables, rotation=None)
+        return self._check(batch, z)
+
+    def predict(
+        self,
+        x0: Any,
+        steps: int,
+        *,
+        samples: int = 1,
+        seed: int = 0,
+        observables: Any = None,
+        integrator: str = "euler",
+    ) -> Prediction:
+        """Roll the macro dynamics out from initial microstates alone (Algorithm 2).
+
+        Under ``euclidean`` symmetry the start is encoded in every view of :func:`setclosure.symmetry.views`: a
+        deterministic prediction is the mean over the views, and sample r of a stochastic one starts in view r.
+
+        Parameters
+        ----------
+        x0 : array, list of arrays, or MicrostateBatch
+            Initial microstates, as in :meth:`encode`.
+        steps : int
+            Frames to predict, H.
+        samples : int
+            Paths of the noise for each microstate, R (stochastic models).
+        seed : int
+            Of the noise.
+        observables : array, optional
+            z̄ at the start, ``(B, o)``, where the model cannot compute it.
+        integrator : {"euler", "rk4"}
+            As :func:`setclosure.dynamics.rollout.rollout`.
+        """
+        if steps < 1 or samples < 1:
+            raise ModelError(f"steps and samples are at least 1; got steps={steps}, samples={samples}.")
+        batch = as_microstates(x0)
+        parts, n = self.parts, self.parts.dynamics.n_observables
+        group = views(self.settings.symmetry, batch.n_features)
+        stochastic = parts.dynamics.is_stochastic
+        if stochastic:
+            group = group[torch.arange(samples) % len(group)]
+        z0 = torch.stack([self._macrostates(batch, observables, g if len(group) > 1 else None) for g in group], dim=1)
+        check = self._check(batch, z0[:, 0])
+        out = rollout(
+            parts.dynamics,
+            z0.flatten(0, 1),
+            steps,
+            samples=1 if stochastic or samples == 1 else samples,
+            integrator=integrator,
+            generator=torch_stream(seed, "rollout"),
+        )
+        states = out.states.reshape(len(batch), -1, steps + 1, z0.shape[-1]).numpy().astype(np.float64)
+        status = out.status.reshape(len(batch), -1).numpy()
+        step = out.step.reshape(len(batch), -1).numpy()
+        if not stochastic:
+            worst = np.vectorize(_SEVERITY.__getitem__)(status).argmax(axis=1)[:, None]
+            status, step = np.take_along_axis(status, worst, 1), np.take_along_axis(step, worst, 1)
+            mean = states[..., :n].mean(axis=1, keepdims=True)
+            states = np.concatenate([mean, states[:, :1, :, n:]], axis=-1)  # closures stay those of the first view
+        times = np.arange(steps + 1) * parts.time_step
+        return Prediction(times, states[..., :n], states[..., n:], status, step, check)
+
+    def _registered(self) -> Callable[[MicrostateBatch], Any]:
+        try:
+            return get_observable(self.parts.observable).function
+        except Exception as error:
+            raise ModelError(
+                f"the observable '{self.parts.observable}' is not registered here: register it, give "
+                "ClosureModel(observable=...) or load(path, observable=...) the function, or pass observables=."
+            ) from error
+
+    def _macrostates(self, batch: MicrostateBatch, observables: Any, rotation: Tensor | None) -> Tensor:
+        """z = [z̄, ẑ] of microstates, ``(B, D)``."""
+        self.parts.autoencoder.check_fits(batch)
+        z_bar = self.observe(batch) if observables is None else np.asarray(observables, dtype=np.float64)
+        if z_bar.shape != (len(batch), len(self.parts.observable_names)):
+            raise ModelError(
+                f"observables have shape {z_bar.shape}; expected ({len(batch)}, {len(self.parts.observable_names)})."
+            )
+        turned = batch if rotation is None else rotated(batch, rotation)
+        return torch.cat([torch.as_tensor(z_bar, dtype=torch.float32), self.parts.autoencoder.encode(turned)], dim=1)
+
+    def _check(self, batch: MicrostateBatch, z: Tensor) -> RangeCheck:
+        with torch.inference_mode():
+            standard = self.parts.dynamics.standardise(z)
+            return self.parts.range.check(standard, self.parts.autoencoder.encode_kl(batch))
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a folder: weights in safetensors, the rest in a JSON manifest."""
+        from setclosure.model_files import save
+
+        save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path, observable: Callable[[MicrostateBatch], Any] | None = None) -> ClosureModel:
+        """Read a model; nothing in the files can run code.
+
+        Raises
+        ------
+        ModelError, SchemaVersionError, DamagedFileError
+            If the folder is not a model, of a newer schema, or damaged.
+        """
+        from setclosure.model_files import load
+
+        return load(Path(path), observable)

@@ -1,0 +1,107 @@
+"""Models on disk: ``weights.safetensors`` and ``model.json``; nothing in them can run code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+import setclosure
+from setclosure.autoencoder import ModelSettings
+from setclosure.closure_model import ClosureModel
+from setclosure.errors import DamagedFileError, ModelError, SchemaVersionError
+from setclosure.files import read_json, sha256, write_bytes, write_json
+from setclosure.model_parts import ModelParts
+from setclosure.provenance import provenance
+
+SCHEMA = 1
+_KEYS = ("schema", "settings", "n_features", "n_species", "observable", "observable_names", "time_step", "weights_sha256")
+
+
+def save(model: ClosureModel, folder: Path) -> None:
+    """Write ``model`` below ``folder``; the manifest, written last, holds the checksum of the weights."""
+    parts = model.parts
+    weights = safetensors.torch.save({k: v.contiguous() for k, v in parts.state_dict().items()})
+    write_bytes(folder / "weights.safetensors", weights)
+    write_json(
+        folder / "model.json",
+        {
+            "schema": SCHEMA,
+            "settings": model.settings.model_dump(mode="json"),
+            "n_features": parts.autoencoder.n_features,
+            "n_species": parts.autoencoder.n_species,
+            "observable": parts.observable,
+            "observable_names": list(parts.observable_names),
+            "time_step": parts.time_step,
+            "weights_sha256": sha256(weights),
+            "provenance": provenance(),
+        },
+    )
+
+
+def load(folder: Path, observable: Callable[..., Any] | None = None) -> ClosureModel:
+    """Read the model below ``folder``.
+
+    Raises
+    ------
+    ModelError
+        If there is no model.
+    SchemaVersionError
+        If a newer version wrote it.
+    DamagedFileError
+        If a file is not what was written, or a key or tensor is missing or of another shape or dtype.
+    """
+    manifest, weights = folder / "model.json", folder / "weights.safetensors"
+    if not manifest.is_file() or not weights.is_file():
+        raise ModelError(f"{folder} holds no model: expected model.json and weights.safetensors, as save() writes them.")
+    facts = read_json(manifest)
+    schema = facts.get("schema") if isinstance(facts, dict) else None
+    if schema != SCHEMA:
+        raise SchemaVersionError(
+            f"{manifest} has schema version {schema!r}; setclosure {setclosure.__version__} reads version {SCHEMA}. "
+            "Install the version of setclosure that wrote it, or train again."
+        )
+    missing = [key for key in _KEYS if key not in facts]
+    if missing:
+        raise DamagedFileError(f"{manifest} lacks {', '.join(missing)}; restore it from a copy or train again.")
+    content = weights.read_bytes()
+    if sha256(content) != facts["weights_sha256"]:
+        raise DamagedFileError(
+            f"{weights} is damaged, or does not belong to {manifest.name}: its checksum differs. Restore it from a "
+            "copy, or save the model again."
+        )
+    model = ClosureModel(ModelSettings.parse(facts["settings"], f"in {manifest}"), observable=observable)
+    parts = ModelParts(
+        model.settings,
+        facts["n_features"],
+        facts["n_species"],
+        facts["observable"],
+        tuple(facts["observable_names"]),
+        facts["time_step"],
+    )
+    try:
+        tensors = safetensors.torch.load(content)
+    except SafetensorError as error:
+        raise DamagedFileError(f"{weights} is not a safetensors file: {error}.") from error
+    _check_tensors(tensors, parts.state_dict(), weights)
+    parts.load_state_dict(tensors)
+    model.adopt(parts)
+    return model
+
+
+def _check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: Path) -> None:
+    wrong = [f"{key} is missing" for key in expected.keys() - found.keys()]
+    wrong += [f"{key} is unknown" for key in found.keys() - expected.keys()]
+    for key in expected.keys() & found.keys():
+        a, b = found[key], expected[key]
+        if a.shape != b.shape or a.dtype != b.dtype:
+            wrong.append(f"{key} is {a.dtype} {tuple(a.shape)}, expected {b.dtype} {tuple(b.shape)}")
+    if wrong:
+        raise DamagedFileError(
+            f"the tensors of {path} do not fit its manifest: {'; '.join(sorted(wrong)[:5])}. It was written for other "
+            "settings or by another version."
+        )

@@ -1,0 +1,99 @@
+"""Whether a microstate lies in the range of the training data: two distances, each against its training quantile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+QUANTILE = 0.99
+
+
+@dataclass(frozen=True)
+class RangeCheck:
+    """What :meth:`ClosureModel.check` found, one entry for each microstate.
+
+    Attributes
+    ----------
+    inside : array
+        Both numbers below their limits, ``(B,)`` boolean.
+    kl, kl_limit : array, float
+        Reconstruction KL(q_X ‖ p) and its 99 % quantile over training microstates: does the decoder know such a
+        set? NaN for a method without a density.
+    distance, distance_limit : array, float
+        Distance of the standardised macrostate to the nearest training macrostate, and the 99 % quantile of the
+        same distance between training trajectories: has the macro dynamics seen such a state?
+    """
+
+    inside: np.ndarray
+    kl: np.ndarray
+    kl_limit: float
+    distance: np.ndarray
+    distance_limit: float
+
+    def __len__(self) -> int:
+        return len(self.inside)
+
+    def message(self, b: int) -> str:
+        """One sentence about microstate ``b``.
+
+        Examples
+        --------
+        >>> RangeCheck(np.array([True]), np.array([0.1]), 0.5, np.array([0.2]), 0.4).message(0)
+        'inside the training range (KL 0.1, limit 0.5; distance 0.2, limit 0.4)'
+        """
+        where = "inside" if self.inside[b] else "OUTSIDE"
+        return (
+            f"{where} the training range (KL {self.kl[b]:.3g}, limit {self.kl_limit:.3g}; "
+            f"distance {self.distance[b]:.3g}, limit {self.distance_limit:.3g})"
+        )
+
+
+class TrainingRange(nn.Module):
+    """The training data as :class:`RangeCheck` needs it; saved with the model.
+
+    Parameters
+    ----------
+    dim : int
+        Numbers of a macrostate, D.
+    size : int
+        Training macrostates that are kept.
+    """
+
+    reference: Tensor
+    limits: Tensor
+
+    def __init__(self, dim: int, size: int) -> None:
+        super().__init__()
+        self.register_buffer("reference", torch.zeros(size, dim))
+        self.register_buffer("limits", torch.full((2,), float("nan"), dtype=torch.float64))
+
+    def fit(self, reference: Tensor, others: Tensor, kl: Tensor) -> None:
+        """Keep standardised training macrostates and take the limits from others of other trajectories.
+
+        Parameters
+        ----------
+        reference, others : Tensor
+            Standardised macrostates ``(size, D)``, ``(n, D)`` of disjoint sets of training trajectories.
+        kl : Tensor
+            Reconstruction KL of training microstates; empty for a method without a density.
+        """
+        self.reference.copy_(reference)
+        distance = self.distance(others).double().quantile(QUANTILE)
+        kl_limit = kl.double().quantile(QUANTILE) if len(kl) else torch.tensor(float("nan"))
+        self.limits.copy_(torch.stack([kl_limit, distance]))
+
+    def distance(self, z: Tensor) -> Tensor:
+        """Distance to the nearest kept macrostate, ``(B,)``."""
+        return torch.cdist(z, self.reference).min(dim=1).values
+
+    def check(self, z: Tensor, kl: Tensor) -> RangeCheck:
+        """Compare standardised macrostates ``(B, D)`` and their KL ``(B,)`` with the limits."""
+        distance = self.distance(z)
+        kl_limit, distance_limit = self.limits.tolist()
+        far = distance > distance_limit
+        strange = kl > kl_limit  # False where either is NaN
+        inside = ~(far | strange) & z.isfinite().all(dim=1)
+        return RangeCheck(inside.numpy(), kl.numpy(), kl_limit, distance.numpy(), distance_limit)

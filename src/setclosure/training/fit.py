@@ -1,0 +1,256 @@
+"""A whole fit in a folder: stage one, encoding, stage two, training range; resumable piece by piece."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from setclosure.autoencoder import Autoencoder, ModelSettings
+from setclosure.data.batching import MicrostateSource
+from setclosure.data.ensemble import Ensemble
+from setclosure.data.splits import split_trajectories
+from setclosure.dynamics.macro_dynamics import MacroDynamics
+from setclosure.errors import EnsembleError, RunError
+from setclosure.files import read_json, write_bytes, write_json
+from setclosure.microstates import MicrostateBatch
+from setclosure.model_parts import ModelParts
+from setclosure.progress import progress
+from setclosure.seeds import numpy_stream, seeded, torch_stream
+from setclosure.settings import Settings
+from setclosure.symmetry import random_orthogonal, rotated
+from setclosure.training.settings import StageOneSettings, StageTwoSettings, TrainerSettings
+from setclosure.training.stage_one import FrameBatches, train_autoencoder
+from setclosure.training.stage_two import train_dynamics
+from setclosure.training.trainer import History
+
+KL_MICROSTATES = 512
+"""Training microstates from which the limit of the reconstruction KL is taken."""
+
+
+class FitSettings(Settings):
+    """Budgets of both stages, and the Lightning trainer."""
+
+    stage_one: StageOneSettings = Field(default_factory=StageOneSettings)
+    stage_two: StageTwoSettings = Field(default_factory=StageTwoSettings)
+    trainer: TrainerSettings = Field(default_factory=TrainerSettings)
+    memory_gib: float = Field(8.0, gt=0, description="Microstates are held in memory up to this size.")
+
+
+class Training:
+    """One fit: data, settings and the folder of its checkpoints.
+
+    Parameters
+    ----------
+    model : ModelSettings
+        What is fitted.
+    settings : FitSettings
+        Budgets.
+    ensemble : Ensemble
+        Training trajectories.
+    validation : Ensemble or None
+        Validation trajectories; None takes a fifth of ``ensemble``'s.
+    seed : int
+        Root seed.
+    folder : Path
+        For checkpoints and macrostates.
+    resume : bool
+        Whether ``folder`` may hold this fit already.
+
+    Raises
+    ------
+    RunError
+        If ``folder`` holds a fit and ``resume`` is false, or one of other data or another configuration.
+    """
+
+    def __init__(
+        self,
+        model: ModelSettings,
+        settings: FitSettings,
+        ensemble: Ensemble,
+        validation: Ensemble | None,
+        seed: int,
+        folder: Path,
+        resume: bool,
+    ) -> None:
+        if ensemble.n_frames < 2:
+            raise EnsembleError(
+                f"the trajectories of {ensemble.path} have one frame; learning dynamics needs at least two."
+            )
+        self.model, self.settings, self.seed, self.folder, self.resume = model, settings, seed, folder, resume
+        self.training, self.validation = _splits(ensemble, validation, seed, settings.memory_gib)
+        facts = {
+            "model": model.model_dump(mode="json"),
+            # devices, loggers and memory may change between a kill and its resume
+            "stage_one": settings.stage_one.model_dump(mode="json"),
+            "stage_two": settings.stage_two.model_dump(mode="json"),
+            "seed": seed,
+            "training": ensemble.fingerprint,
+            "validation": None if validation is None else validation.fingerprint,
+        }
+        self._claim(facts)
+        self.seconds: dict[str, float] = {}
+
+    def stage_one(self, autoencoder: Autoencoder) -> History:
+        """Train encoder and decoder; a method without either trains nothing."""
+        settings = self.settings.stage_one
+        if autoencoder.encoder is None:
+            return []
+        pairs = settings.dynamics_weight > 0
+        dynamics = None
+        if pairs:
+            n = self.training.observables.shape[-1]
+            with seeded(self.seed, "joint dynamics"):
+                dynamics = MacroDynamics(
+                    n + autoencoder.closure_dim, n, self.model.drift, self.model.diffusion, self.training.time_step
+                )
+        share = settings.transient_share
+        history = train_autoencoder(
+            autoencoder,
+            self.training.batches(settings.batch_sets, share, pairs),
+            self.validation.batches(settings.validation_sets, share, pairs),
+            settings,
+            self.seed,
+            self.folder / "stage_one",
+            self.settings.trainer,
+            dynamics,
+            self.resume,
+        )
+        self.seconds["stage_one"] = history[-1]["seconds"]
+        return history
+
+    def macrostates(self, autoencoder: Autoencoder) -> dict[str, Tensor]:
+        """z = [z̄, ẑ] of all training (V·M, T, D) and validation (M, T, D) frames; stored in the folder.
+
+        Under ``euclidean`` symmetry each training trajectory is encoded in V random orientations.
+        """
+        path, log = self.folder / "macrostates.safetensors", self.folder / "encode.json"
+        if self.resume and log.is_file():
+            self.seconds["encode"] = read_json(log)["seconds"]
+            return safetensors.torch.load(path.read_bytes())
+        start = time.perf_counter()
+        autoencoder.eval()
+        V = self.settings.stage_two.views if self.model.symmetry == "euclidean" else 1
+        z = {
+            "training": self.training.macrostates(autoencoder, V, self.seed),
+            "validation": self.validation.macrostates(autoencoder, 1, self.seed),
+        }
+        write_bytes(path, safetensors.torch.save(z))
+        self.seconds["encode"] = time.perf_counter() - start
+        write_json(log, {"seconds": self.seconds["encode"]})  # written last: the macrostates are whole
+        return z
+
+    def stage_two(self, dynamics: MacroDynamics, macrostates: dict[str, Tensor]) -> History:
+        """Train drift and diffusion."""
+        history = train_dynamics(
+            dynamics,
+            macrostates["training"],
+            macrostates["validation"],
+            self.settings.stage_two,
+            self.seed,
+            self.folder / "stage_two",
+            self.settings.trainer,
+            self.resume,
+        )
+        self.seconds["stage_two"] = history[-1]["seconds"]
+        return history
+
+    def training_range(self, parts: ModelParts, macrostates: dict[str, Tensor]) -> None:
+        """Fill the training range from training macrostates and microstates alone."""
+        parts.eval()
+        stream = numpy_stream(self.seed, "training range")
+        z = parts.dynamics.standardise(macrostates["training"])
+        half = max(1, len(z) // 2)  # a limit needs distances between different trajectories
+        kept, others = z[:half].flatten(0, 1), z[half:].flatten(0, 1) if len(z) > 1 else z.flatten(0, 1)
+        size = len(parts.range.reference)
+        kl = torch.zeros(0)
+        if parts.autoencoder.reconstruction is not None:
+            kl = parts.autoencoder.encode_kl(self.training.batches(KL_MICROSTATES, 0.5, False)(stream).now)
+        parts.range.fit(
+            kept[torch.from_numpy(stream.integers(len(kept), size=size))],
+            others[torch.from_numpy(stream.integers(len(others), size=size))],
+            kl,
+        )
+
+    def _claim(self, facts: dict[str, Any]) -> None:
+        path = self.folder / "fit.json"
+        if not path.exists():
+            write_json(path, facts)
+            return
+        before = read_json(path)
+        if not self.resume:
+            raise RunError(f"{self.folder} already holds a fit. Resume it (resume=True, --resume), or choose another folder.")
+        different = differences(before, facts)
+        if different:
+            raise RunError(
+                f"{self.folder} holds a fit of other data or another configuration, so it cannot be resumed:\n"
+                + "\n".join(f"  {line}" for line in different)
+                + "\nUse the same data and configuration, or another folder."
+            )
+
+
+class Split:
+    """Some trajectories of an ensemble."""
+
+    def __init__(self, ensemble: Ensemble, source: MicrostateSource, trajectories: np.ndarray) -> None:
+        self.source, self.trajectories = source, trajectories
+        self.observables = ensemble.observables(trajectories)
+        self.time_step, self.n_frames = ensemble.time_step, ensemble.n_frames
+
+    def batches(self, n_sets: int, transient_share: float, pairs: bool) -> FrameBatches:
+        """Draws of microstates of this split."""
+        return FrameBatches(self.source, self.trajectories, self.observables, n_sets, transient_share, pairs)
+
+    def macrostates(self, autoencoder: Autoencoder, n_views: int, seed: int) -> Tensor:
+        """``(V·M, T, D)``: every trajectory, in ``n_views`` random orientations if more than one."""
+        frames = np.arange(self.n_frames)
+        out = []
+        total = n_views * len(self.trajectories)
+        with progress("encode", total, "trajectories") as advance:
+            for v in range(n_views):
+                for i, trajectory in enumerate(self.trajectories):
+                    batch = self.source.batch(np.full(self.n_frames, trajectory), frames)
+                    if n_views > 1:
+                        batch = _turned(batch, seed, int(trajectory), v)
+                    z_bar = torch.as_tensor(self.observables[i], dtype=torch.float32)
+                    out.append(torch.cat([z_bar, autoencoder.encode(batch)], dim=1))
+                    advance(len(out), "")
+        return torch.stack(out)
+
+
+def _turned(batch: MicrostateBatch, seed: int, trajectory: int, view: int) -> MicrostateBatch:
+    stream = torch_stream(seed, "view", trajectory, view)
+    return rotated(batch, random_orthogonal(1, batch.n_features, stream)[0])
+
+
+def _splits(ensemble: Ensemble, validation: Ensemble | None, seed: int, memory_gib: float) -> tuple[Split, Split]:
+    limit = int(memory_gib * 2**30)
+    source = MicrostateSource(ensemble, limit)
+    if validation is not None:
+        return Split(ensemble, source, ensemble.usable), Split(
+            validation, MicrostateSource(validation, limit), validation.usable
+        )
+    usable = ensemble.usable
+    if len(usable) < 2:
+        raise EnsembleError(
+            f"{ensemble.path} has {len(usable)} usable trajectories; training needs at least two, one of them for validation."
+        )
+    parts = split_trajectories(len(usable), (0.8, 0.2), seed)
+    return Split(ensemble, source, usable[parts[0]]), Split(ensemble, source, usable[parts[1]])
+
+
+def differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """One line for each value that differs between two JSON trees."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            line
+            for key in sorted(before.keys() | now.keys())
+            for line in differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    return [] if before == now else [f"{path}: was {before!r}, is now {now!r}"]
