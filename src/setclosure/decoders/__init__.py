@@ -1,0 +1,1 @@
+"""Decoders: conditional densities p_θ(x | ẑ), and point-wise baselines."""

@@ -1,0 +1,1 @@
+"""Reconstructions: what is compared with what when an autoencoder is trained."""
