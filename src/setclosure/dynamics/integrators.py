@@ -1,0 +1,43 @@
+"""One step of size h in time: Euler and classical Runge–Kutta for an ODE, Euler–Maruyama for an SDE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from setclosure.dynamics.diffusion import times_noise
+
+Field = Callable[[Tensor], Tensor]
+"""A function of the state ``(*, D)``."""
+
+
+def euler(drift: Field, z: Tensor, h: float) -> Tensor:
+    """z + h g(z): order 1. States ``(*, D)``."""
+    return z.add(drift(z), alpha=h)
+
+
+def rk4(drift: Field, z: Tensor, h: float) -> Tensor:
+    """The classical Runge–Kutta step, order 4, for an ODE only. States ``(*, D)``."""
+    k1 = drift(z)
+    k2 = drift(z.add(k1, alpha=h / 2))
+    k3 = drift(z.add(k2, alpha=h / 2))
+    k4 = drift(z.add(k3, alpha=h))
+    return z.add(k1.add(k2, alpha=2).add_(k3, alpha=2).add_(k4), alpha=h / 6)
+
+
+def euler_maruyama(drift: Field, diffusion: Field, z: Tensor, h: float, noise: Tensor) -> Tensor:
+    """z + h g(z) + √h Σ(z) ξ: strong order ½, and 1 where Σ does not depend on z (Itô's calculus).
+
+    Parameters
+    ----------
+    drift, diffusion : callable
+        g, ``(*, D)``; the diagonal ``(*, D)`` of Σ or its lower-triangular factor ``(*, D, D)``.
+    z : Tensor
+        States, ``(*, D)``.
+    h : float
+        The step.
+    noise : Tensor
+        ξ, independent standard normal numbers, ``(*, D)``; the Brownian increment is √h ξ.
+    """
+    return z.add(drift(z), alpha=h).add_(times_noise(diffusion(z), noise), alpha=h**0.5)

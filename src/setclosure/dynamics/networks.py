@@ -1,0 +1,81 @@
+"""The perceptron that drifts and diffusions share, and its activations with their derivatives.
+
+The derivatives are written out because OnsagerNet needs the gradient of its potential where automatic
+differentiation is off (a rollout runs in inference mode).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Activation = Literal["tanh", "silu", "gelu", "softplus"]
+
+
+def _tanh_slope(x: Tensor) -> Tensor:
+    return 1.0 - torch.tanh(x).square()
+
+
+def _silu_slope(x: Tensor) -> Tensor:
+    s = torch.sigmoid(x)
+    return s * (1.0 + x * (1.0 - s))
+
+
+def _gelu_slope(x: Tensor) -> Tensor:
+    density = torch.exp(-0.5 * x.square()) / math.sqrt(2.0 * math.pi)
+    return 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0))) + x * density
+
+
+ACTIVATIONS: dict[str, tuple[type[nn.Module], Callable[[Tensor], Tensor]]] = {
+    "tanh": (nn.Tanh, _tanh_slope),
+    "silu": (nn.SiLU, _silu_slope),
+    "gelu": (nn.GELU, _gelu_slope),
+    "softplus": (nn.Softplus, torch.sigmoid),
+}
+
+
+class Perceptron(nn.Sequential):
+    """Linear layers with an activation between them: ``(*, n_in)`` to ``(*, n_out)``.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Sizes of input and output.
+    hidden : tuple of int
+        Widths of the hidden layers; none makes an affine map.
+    activation : {"tanh", "silu", "gelu", "softplus"}
+        The activation between the layers.
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, hidden: tuple[int, ...], activation: Activation = "tanh"
+    ) -> None:
+        layer, slope = ACTIVATIONS[activation]
+        sizes = [n_in, *hidden, n_out]
+        layers: list[nn.Module] = [nn.Linear(sizes[0], sizes[1])]
+        for a, b in zip(sizes[1:-1], sizes[2:], strict=True):
+            layers += [layer(), nn.Linear(a, b)]
+        super().__init__(*layers)
+        self._slope = slope
+
+    def forward_and_pullback(self, x: Tensor, cotangent: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """The output u(x) ``(*, n_out)`` and J(x)ᵀ v ``(*, n_in)`` with v = ``cotangent(u)`` and J = ∂u/∂x.
+
+        Both are ordinary differentiable operations, so training may differentiate through them.
+        """
+        linears = [layer for layer in self if isinstance(layer, nn.Linear)]
+        activations = [layer for layer in self if not isinstance(layer, nn.Linear)]
+        before: list[Tensor] = []  # what enters each activation
+        u = linears[0](x)
+        for act, linear in zip(activations, linears[1:], strict=True):
+            before.append(u)
+            u = linear(act(u))
+        v = F.linear(cotangent(u), linears[-1].weight.T)
+        for entered, linear in zip(reversed(before), reversed(linears[:-1]), strict=True):
+            v = F.linear(v * self._slope(entered), linear.weight.T)
+        return u, v
