@@ -55,7 +55,7 @@ def mean_relative_error(truth: ArrayLike, predicted: ArrayLike) -> tuple[float, 
     size = np.einsum("mto,mto->m", true, true)
     if not size.all():
         raise EnsembleError(
-            f"trajectory {int(np.argmin(size))} of the truth is zero throughout, so its relative error is undefined. "
+            f"trajectory {int(np.argmin(size))} of the truth is zero throughout: its relative error is undefined. "
             "Shift or scale the observable, or leave that trajectory out."
         )
     error = true - prediction

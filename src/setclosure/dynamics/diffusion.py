@@ -1,8 +1,8 @@
 """The diffusion Σ: constant, diagonal or full, as a lower-triangular factor in standardised coordinates.
 
 A factor is either the diagonal ``(*, D)`` of a diagonal Σ, or a lower-triangular ``(*, D, D)`` with positive
-diagonal (the Cholesky factor of ΣΣᵀ, which is all that the law of the process depends on). Which of the two it
-is shows in its number of axes beside that of the state, so that a diagonal one never becomes a matrix.
+diagonal (the Cholesky factor of ΣΣᵀ, which is all that the law of the process depends on). Its number of axes
+tells which of the two it is, so that a diagonal one never becomes a matrix.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import softplus
 
 from setclosure.dynamics.networks import Perceptron
 
 FLOOR = 1e-3
-"""Least diagonal entry, in units of the root mean square increment per frame: keeps the likelihood bounded."""
+"""Least diagonal entry, in units of the root mean square increment per frame: bounds the likelihood."""
 
 _RAW_ONE = math.log(math.expm1(1.0 - FLOOR))  # what positive() maps to one: the noise of a driftless process
 
 
 def positive(raw: Tensor) -> Tensor:
     """Softplus plus :data:`FLOOR`, elementwise."""
-    return F.softplus(raw) + FLOOR
+    return softplus(raw) + FLOOR
 
 
 def times_noise(factor: Tensor, noise: Tensor) -> Tensor:
-    """Σ ξ, ``(*, D)``, of a diagonal ``(*, D)`` or a lower-triangular ``(*, D, D)`` factor and noise ``(*, D)``."""
+    """Multiply a factor, ``(*, D)`` or ``(*, D, D)``, with noise ``(*, D)``: Σ ξ, ``(*, D)``."""
     if factor.ndim == noise.ndim:
         return factor * noise
     return (factor @ noise.unsqueeze(-1)).squeeze(-1)
@@ -47,7 +47,7 @@ class ConstantDiffusion(nn.Module):
         self.raw = nn.Parameter(torch.full((dim,), _RAW_ONE))
 
     def forward(self, y: Tensor) -> Tensor:
-        """The diagonal, the same at every macrostate."""
+        """Give the diagonal, the same at every macrostate."""
         return positive(self.raw).expand_as(y)
 
 
@@ -67,7 +67,7 @@ class DiagonalDiffusion(nn.Module):
         self.network = _starting_at(torch.full((dim,), _RAW_ONE), dim, hidden)
 
     def forward(self, y: Tensor) -> Tensor:
-        """The diagonal at each macrostate."""
+        """Evaluate the diagonal at each macrostate."""
         return positive(self.network(y))
 
 
@@ -87,14 +87,15 @@ class FullDiffusion(nn.Module):
         self.network = _starting_at(_RAW_ONE * torch.eye(dim).flatten(), dim, hidden)
 
     def forward(self, y: Tensor) -> Tensor:
-        """The factor at each macrostate."""
+        """Evaluate the factor at each macrostate."""
         D = y.shape[-1]
         raw = self.network(y).unflatten(-1, (D, D))
-        return raw.tril(-1) + torch.diag_embed(positive(raw.diagonal(dim1=-2, dim2=-1)))
+        factor: Tensor = raw.tril(-1) + torch.diag_embed(positive(raw.diagonal(dim1=-2, dim2=-1)))
+        return factor
 
 
 def _starting_at(output: Tensor, dim: int, hidden: tuple[int, ...]) -> Perceptron:
-    """A network whose output is the constant ``output`` before training: noise as large as the increments."""
+    """Make a network whose output is ``output`` before training: noise as large as the increments."""
     network = Perceptron(dim, output.numel(), hidden)
     last = network[-1]
     if isinstance(last, nn.Linear):

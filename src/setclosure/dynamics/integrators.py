@@ -13,12 +13,12 @@ Field = Callable[[Tensor], Tensor]
 
 
 def euler(drift: Field, z: Tensor, h: float) -> Tensor:
-    """z + h g(z): order 1. States ``(*, D)``."""
+    """Take an Euler step z + h g(z), order 1, of states ``(*, D)``."""
     return z.add(drift(z), alpha=h)
 
 
 def rk4(drift: Field, z: Tensor, h: float) -> Tensor:
-    """The classical Runge–Kutta step, order 4, for an ODE only. States ``(*, D)``."""
+    """Take a classical Runge–Kutta step, order 4, of states ``(*, D)``; for an ODE only."""
     k1 = drift(z)
     k2 = drift(z.add(k1, alpha=h / 2))
     k3 = drift(z.add(k2, alpha=h / 2))
@@ -27,7 +27,9 @@ def rk4(drift: Field, z: Tensor, h: float) -> Tensor:
 
 
 def euler_maruyama(drift: Field, diffusion: Field, z: Tensor, h: float, noise: Tensor) -> Tensor:
-    """z + h g(z) + √h Σ(z) ξ: strong order ½, and 1 where Σ does not depend on z (Itô's calculus).
+    """Take an Euler–Maruyama step z + h g(z) + √h Σ(z) ξ of Itô's equation.
+
+    Its strong order is ½, and 1 where Σ does not depend on z.
 
     Parameters
     ----------

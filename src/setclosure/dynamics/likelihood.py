@@ -1,4 +1,4 @@
-"""What stage two minimises: the one-step squared error of an ODE, the one-step likelihood of an SDE (Eq. 5)."""
+"""What stage two minimises: one-step squared error of an ODE, one-step likelihood of an SDE (Eq. 5)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from setclosure.dynamics.macro_dynamics import MacroDynamics
 
 
 def one_step_loss(dynamics: MacroDynamics, z_now: Tensor, z_next: Tensor) -> Tensor:
-    """The loss of each pair of successive macrostates, for the caller to weight and average.
+    """Compute the loss of each pair of successive macrostates, for the caller to weight and average.
 
-    Without diffusion, the mean over the columns of the squared error of the increment, each column in units of
-    its root mean square increment: 1 is what predicting no change scores. With diffusion, the negative log of
+    Without diffusion, the mean over the columns of the squared error of the increment, each column in units
+    of its root mean square increment: 1 is what predicting no change scores. With diffusion, −log of
 
         p(z_{t+1} | z_t) = N(z_t + g(z_t) Δt, Δt Σ(z_t) Σ(z_t)ᵀ),   Eq. 5,
 
@@ -41,7 +41,8 @@ def one_step_loss(dynamics: MacroDynamics, z_now: Tensor, z_next: Tensor) -> Ten
     y = dynamics.standardise(z_now)
     residual = (z_next - z_now) / dynamics.rate_scale - dynamics.drift_network(y)  # (B, D), in rate scales
     if dynamics.diffusion_network is None:
-        return residual.square().mean(-1)
+        error: Tensor = residual.square().mean(-1)
+        return error
     factor = dynamics.diffusion_network(y)
     if factor.ndim == y.ndim:
         noise, diagonal = residual / factor, factor
@@ -49,4 +50,5 @@ def one_step_loss(dynamics: MacroDynamics, z_now: Tensor, z_next: Tensor) -> Ten
         noise = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False).squeeze(-1)
         diagonal = factor.diagonal(dim1=-2, dim2=-1)
     log_volume = diagonal.log().sum(-1) + dynamics.rate_scale.log().sum()
-    return 0.5 * noise.square().sum(-1) + log_volume + 0.5 * dynamics.dim * math.log(2.0 * math.pi)
+    loss: Tensor = 0.5 * noise.square().sum(-1) + log_volume + 0.5 * dynamics.dim * math.log(2.0 * math.pi)
+    return loss

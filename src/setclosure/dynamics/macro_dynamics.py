@@ -15,18 +15,20 @@ from setclosure.dynamics.onsager import OnsagerNetDrift
 from setclosure.errors import ModelError, TrainingError
 from setclosure.settings import Settings
 
-_CONSTANT = (
-    1e-6  # a column that varies by less than this share of its size is taken as constant (float32 rounding)
-)
+_CONSTANT = 1e-6
+"""A column that varies by a smaller share of its size is constant, but for the rounding of float32."""
 
 
 class DriftConfig(Settings):
     """The drift g."""
 
-    name: Literal["mlp", "onsager"] = Field("mlp", description="A perceptron, or OnsagerNet.")
-    hidden: tuple[PositiveInt, ...] = Field((128, 128, 128), description="Widths of the hidden layers.")
+    name: Literal["mlp", "onsager"] = Field(default="mlp", description="A perceptron, or OnsagerNet.")
+    hidden: tuple[PositiveInt, ...] = Field(
+        default=(128, 128, 128), description="Widths of the hidden layers."
+    )
     activation: Activation = Field(
-        "tanh", description="tanh keeps the drift bounded; silu, gelu and softplus let some rollouts diverge."
+        default="tanh",
+        description="tanh keeps the drift bounded; silu, gelu and softplus let some rollouts diverge.",
     )
 
 
@@ -34,9 +36,10 @@ class DiffusionConfig(Settings):
     """The diffusion Σ; none makes the macro dynamics an ODE."""
 
     name: Literal["none", "constant", "diagonal", "full"] = Field(
-        "none", description="No noise, constant diagonal, state-dependent diagonal, or lower triangular."
+        default="none",
+        description="No noise, constant diagonal, state-dependent diagonal, or lower triangular.",
     )
-    hidden: tuple[PositiveInt, ...] = Field((32, 32), description="Widths of the hidden layers.")
+    hidden: tuple[PositiveInt, ...] = Field(default=(32, 32), description="Widths of the hidden layers.")
 
 
 class MacroDynamics(nn.Module):
@@ -44,7 +47,7 @@ class MacroDynamics(nn.Module):
 
     Inside, networks see y = (z − shift) / scale and answer in units of the rate scale, the root mean square
     increment of each column from frame to frame: n(y) is the drift per frame in that unit, L(y) the diffusion
-    per square root of a frame. Outside, everything is physical: g(z) = rate · n(y) / Δt in units of z per time,
+    per square root of a frame. Outside, all is physical: g(z) = rate · n(y) / Δt in units of z per time, and
     Σ(z) = rate · L(y) / √Δt in units of z per √time, where Δt = ``time_step`` is the time between two frames.
     So Δt is a unit: it changes the numbers of g and Σ, and neither the likelihood nor a rollout.
 
@@ -91,8 +94,8 @@ class MacroDynamics(nn.Module):
         super().__init__()
         if not 1 <= n_observables <= dim:
             raise ModelError(
-                f"a macrostate of {dim} numbers with {n_observables} observables; expected at least one observable, "
-                "and no more of them than numbers."
+                f"a macrostate of {dim} numbers with {n_observables} observables; expected at least one, "
+                "and no more than numbers."
             )
         if not 0.0 < time_step < float("inf"):
             raise ModelError(f"the time step is {time_step}; expected a positive number.")
@@ -115,9 +118,9 @@ class MacroDynamics(nn.Module):
         """Take shift, scale, rate scale and range from the macrostates of the training split, ``(M, T, D)``.
 
         Shift and scale are mean and standard deviation, the rate scale is the root mean square increment per
-        frame, the range the least and the largest value. Columns that do not vary have their own size (or one,
-        if they are zero) as scale, and a rate scale of one millionth of it: they are never divided by zero, and
-        the dynamics can hardly move them.
+        frame, the range the least and the largest value. Columns that do not vary have their own size (or
+        one, if they are zero) as scale, and a rate scale of one millionth of it: they are never divided by
+        zero, and the dynamics can hardly move them.
 
         Parameters
         ----------
@@ -138,43 +141,76 @@ class MacroDynamics(nn.Module):
         """
         if z.ndim != 3 or z.shape[0] < 1 or z.shape[1] < 2 or z.shape[2] != self.dim:
             raise ModelError(f"macrostates have shape {tuple(z.shape)}; expected (M, T ≥ 2, {self.dim}).")
-        z = z.detach().double()
         if not bool(torch.isfinite(z).all()):
             m, t, column = (int(i) for i in (~torch.isfinite(z)).nonzero()[0])
             raise TrainingError(
                 f"macrostate {t} of trajectory {m} is not finite in column {column}. "
                 "Look at the observables and the encoder's output of that frame."
             )
+        self._move_statistics(z, 1.0)
+        return self
+
+    @torch.no_grad()
+    def follow_statistics(self, z: Tensor, share: float = 0.01) -> None:
+        """Move the statistics a little towards those of a batch, while an encoder is trained with the dynamics.
+
+        The first call takes the statistics of the batch as they are; the range only ever grows.
+
+        Parameters
+        ----------
+        z : Tensor
+            Pieces of training trajectories, ``(B, T, D)`` with T ≥ 2.
+        share : float, optional
+            Weight of this batch in the running averages.
+        """
+        fresh = bool(torch.isinf(self.low).any())
+        self._move_statistics(z, 1.0 if fresh else share)
+
+    def _move_statistics(self, z: Tensor, share: float) -> None:
+        z = z.detach().double()
         size = z.abs().amax((0, 1))
         spread = z.std((0, 1), correction=0)
         size = torch.where(size > 0, size, torch.ones_like(size))
         scale = torch.where(spread > _CONSTANT * size, spread, size)
         rate = (z[:, 1:] - z[:, :-1]).square().mean((0, 1)).sqrt()
-        self.shift.copy_(z.mean((0, 1)))
-        self.scale.copy_(scale)
-        self.rate_scale.copy_(torch.maximum(rate, _CONSTANT * scale))
-        self.low.copy_(z.amin((0, 1)))
-        self.high.copy_(z.amax((0, 1)))
+        low, high = z.amin((0, 1)), z.amax((0, 1))
+        if share < 1.0:
+            low, high = torch.minimum(low, self.low.double()), torch.maximum(high, self.high.double())
+        for buffer, value in (
+            (self.shift, z.mean((0, 1))),
+            (self.scale, scale),
+            (self.rate_scale, torch.maximum(rate, _CONSTANT * scale)),
+        ):
+            buffer.copy_(torch.lerp(buffer.double(), value, share))
+        self.low.copy_(low)
+        self.high.copy_(high)
         if isinstance(self.drift_network, OnsagerNetDrift):
             self.drift_network.set_rates(self.rate_scale / self.scale)
-        return self
 
     def standardise(self, z: Tensor) -> Tensor:
-        """y = (z − shift) / scale, ``(*, D)``."""
+        """Shift and scale: y = (z − shift) / scale, ``(*, D)``."""
         return (z - self.shift) / self.scale
 
     def drift(self, z: Tensor) -> Tensor:
-        """g(z), ``(*, D)``, in units of z per unit of time."""
+        """Evaluate g(z), ``(*, D)``, in units of z per unit of time."""
         g: Tensor = self.drift_network(self.standardise(z)) * (self.rate_scale / self.time_step)
         return g
 
     def diffusion(self, z: Tensor) -> Tensor | None:
-        """Σ(z) in units of z per root of the unit of time: its diagonal ``(*, D)``, a factor ``(*, D, D)``, or None."""
+        """Evaluate Σ(z), in units of z per root of the unit of time.
+
+        Returns
+        -------
+        Tensor or None
+            The diagonal ``(*, D)`` if Σ is diagonal, else a lower-triangular factor ``(*, D, D)``; None if
+            there is no diffusion.
+        """
         if self.diffusion_network is None:
             return None
         factor: Tensor = self.diffusion_network(self.standardise(z))
         unit = self.rate_scale / self.time_step**0.5
-        return factor * (unit if factor.ndim == z.ndim else unit.unsqueeze(-1))
+        sigma: Tensor = factor * (unit if factor.ndim == z.ndim else unit.unsqueeze(-1))
+        return sigma
 
 
 def _make_drift(dim: int, config: DriftConfig) -> nn.Module:

@@ -6,13 +6,14 @@ differentiation is off (a rollout runs in inference mode).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import linear
 
 Activation = Literal["tanh", "silu", "gelu", "softplus"]
 
@@ -58,13 +59,13 @@ class Perceptron(nn.Sequential):
         layer, slope = ACTIVATIONS[activation]
         sizes = [n_in, *hidden, n_out]
         layers: list[nn.Module] = [nn.Linear(sizes[0], sizes[1])]
-        for a, b in zip(sizes[1:-1], sizes[2:], strict=True):
+        for a, b in itertools.pairwise(sizes[1:]):
             layers += [layer(), nn.Linear(a, b)]
         super().__init__(*layers)
         self._slope = slope
 
     def forward_and_pullback(self, x: Tensor, cotangent: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """The output u(x) ``(*, n_out)`` and J(x)ᵀ v ``(*, n_in)`` with v = ``cotangent(u)`` and J = ∂u/∂x.
+        """Evaluate u(x) ``(*, n_out)`` and J(x)ᵀ v ``(*, n_in)`` with v = ``cotangent(u)`` and J = ∂u/∂x.
 
         Both are ordinary differentiable operations, so training may differentiate through them.
         """
@@ -72,10 +73,10 @@ class Perceptron(nn.Sequential):
         activations = [layer for layer in self if not isinstance(layer, nn.Linear)]
         before: list[Tensor] = []  # what enters each activation
         u = linears[0](x)
-        for act, linear in zip(activations, linears[1:], strict=True):
+        for act, layer in zip(activations, linears[1:], strict=True):
             before.append(u)
-            u = linear(act(u))
-        v = F.linear(cotangent(u), linears[-1].weight.T)
-        for entered, linear in zip(reversed(before), reversed(linears[:-1]), strict=True):
-            v = F.linear(v * self._slope(entered), linear.weight.T)
+            u = layer(act(u))
+        v = linear(cotangent(u), linears[-1].weight.T)
+        for entered, layer in zip(reversed(before), reversed(linears[:-1]), strict=True):
+            v = linear(v * self._slope(entered), layer.weight.T)
         return u, v

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import linear
 
 from setclosure.dynamics.networks import Activation, Perceptron
 
@@ -20,10 +20,10 @@ class OnsagerNetDrift(nn.Module):
     confines because β > 0, and an external force f. From the form alone,
     dV/dt = −∇Vᵀ M ∇V + f·∇V ≤ f·∇V: without the force, V never increases.
 
-    Columns of a macrostate may change at very different rates, and a drift in one unit per column would break
-    the symmetry of M. So the rates r of the columns (in standard deviations per frame, :meth:`set_rates`) enter
-    on both sides: M = √r (L Lᵀ + α I) √r and W = √r A √r, f = r (F y + b), and what is returned is ẏ / r, each
-    column in its own unit. L (lower triangular) and A (antisymmetric) come from the lower and the strict upper
+    Columns of a macrostate may change at very different rates, and a drift in one unit per column would
+    break the symmetry of M. So the rates r of the columns (in standard deviations per frame,
+    :meth:`set_rates`) enter on both sides: M = √r (L Lᵀ + α I) √r and W = √r A √r, f = r (F y + b), and what
+    is returned is ẏ / r, each column in its own unit. L (lower triangular) and A (antisymmetric) come from the lower and the strict upper
     triangle of one D × D network output.
 
     Parameters
@@ -41,7 +41,8 @@ class OnsagerNetDrift(nn.Module):
 
     Notes
     -----
-    The force is affine and starts at zero: a system that needs none is learned as a gradient flow with a rotation.
+    The force is affine and starts at zero: a system that needs none is learned as a gradient flow with a
+    rotation.
 
     Examples
     --------
@@ -75,23 +76,24 @@ class OnsagerNetDrift(nn.Module):
         self.root_rates.copy_(rates.sqrt())
 
     def potential(self, y: Tensor) -> Tensor:
-        """V(y), ``(*,)``, at standardised macrostates ``(*, D)``."""
-        features = self.energy_features(y) + F.linear(y, self.gamma)
-        return 0.5 * features.square().sum(-1) + self.confinement * y.square().sum(-1)
+        """Evaluate V(y), ``(*,)``, at standardised macrostates ``(*, D)``."""
+        features = self.energy_features(y) + linear(y, self.gamma)
+        value: Tensor = 0.5 * features.square().sum(-1) + self.confinement * y.square().sum(-1)
+        return value
 
     def potential_gradient(self, y: Tensor) -> Tensor:
-        """∇V(y), ``(*, D)``: written out, so that it needs no automatic differentiation."""
-        linear = F.linear(y, self.gamma)
-        u, pulled = self.energy_features.forward_and_pullback(y, lambda u: u + linear)
-        return pulled + F.linear(u + linear, self.gamma.T) + 2.0 * self.confinement * y
+        """Evaluate ∇V(y), ``(*, D)``, written out: it needs no automatic differentiation."""
+        tilted = linear(y, self.gamma)
+        u, pulled = self.energy_features.forward_and_pullback(y, lambda u: u + tilted)
+        return pulled + linear(u + tilted, self.gamma.T) + 2.0 * self.confinement * y
 
     def forward(self, y: Tensor) -> Tensor:
-        """ẏ / r at standardised macrostates ``(*, D)``."""
+        """Evaluate ẏ / r at standardised macrostates ``(*, D)``."""
         D = y.shape[-1]
         gradient = (self.root_rates * self.potential_gradient(y)).unsqueeze(-1)  # (*, D, 1)
         both = self.operators(y).unflatten(-1, (D, D))
         lower, upper = both.tril(), both.triu(1)
         dissipated = lower @ (lower.mT @ gradient) + self.dissipation * gradient
         rotated = upper @ gradient - upper.mT @ gradient
-        force: Tensor = self.force(y)
-        return force - (dissipated + rotated).squeeze(-1) / self.root_rates
+        n: Tensor = self.force(y) - (dissipated + rotated).squeeze(-1) / self.root_rates
+        return n

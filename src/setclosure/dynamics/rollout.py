@@ -13,7 +13,7 @@ from setclosure.dynamics.integrators import euler, euler_maruyama, rk4
 from setclosure.dynamics.macro_dynamics import MacroDynamics
 from setclosure.errors import ConfigurationError, ModelError
 
-_FAR = 1e6  # a path that is so many widths of the training range away has diverged, though its numbers are finite
+_FAR = 1e6  # a path so many widths of the training range away has diverged, finite or not
 _CHUNK_PATHS = 8192  # paths that go together: enough for large matrix products, few enough for small machines
 _CHUNK_NUMBERS = 2**25  # states and noise held for a chunk, in numbers
 
@@ -34,8 +34,8 @@ class RolloutStatus(IntEnum):
 _SENTENCES = {
     RolloutStatus.OK: "the path stayed inside the range of the training data.",
     RolloutStatus.DIVERGED: (
-        "the path left every bound, and is held at its last state before that. Use a bounded activation (tanh), "
-        "a smaller step (more substeps), or an initial state closer to the training data."
+        "the path left every bound, and is held at its last state before that. Use a bounded activation "
+        "(tanh), a smaller step (more substeps), or an initial state closer to the training data."
     ),
     RolloutStatus.OUTSIDE: (
         "the path left the range of the training data, where the dynamics was not learned. "
@@ -51,8 +51,8 @@ class Rollout:
     Parameters
     ----------
     states : Tensor
-        ``(B, R, H + 1, D)``, the initial state first; always finite. A diverged path is held, from the step at
-        which it diverged, at its last state before that.
+        ``(B, R, H + 1, D)``, the initial state first; always finite. A diverged path is held, from the step
+        at which it diverged, at its last state before that.
     status : Tensor
         A :class:`RolloutStatus` for each path, ``(B, R)`` int64.
     step : Tensor
@@ -72,7 +72,7 @@ class Rollout:
         return self.states[..., : self.n_observables]
 
     def message(self, b: int, r: int = 0) -> str:
-        """What became of sample ``r`` of path ``b``, as a sentence."""
+        """Say in a sentence what became of sample ``r`` of path ``b``."""
         status = RolloutStatus(int(self.status[b, r]))
         when = "" if status is RolloutStatus.OK else f" at step {int(self.step[b, r])}"
         return f"path {b}, sample {r}: {status.name.lower()}{when}; {status.sentence}"
@@ -82,6 +82,7 @@ def rollout(
     dynamics: MacroDynamics,
     z0: Tensor,
     steps: int,
+    *,
     samples: int = 1,
     integrator: Literal["euler", "rk4"] = "euler",
     substeps: int = 1,
@@ -90,10 +91,10 @@ def rollout(
 ) -> Rollout:
     """Predict ``steps`` frames from the initial macrostates ``z0``.
 
-    Every path gets its own random stream, seeded by one number that ``generator`` draws for each path, in order.
-    So the noise of path (b, r) depends on the state of ``generator``, on its place b · R + r, on ``steps`` and
-    on ``substeps``: not on later batch mates, chunks, or the device. (Results may still differ in the last
-    digits with the size of the batch, for matrix products round differently.)
+    Every path gets its own random stream, seeded by one number that ``generator`` draws for each path, in
+    order. So the noise of path (b, r) depends on the state of ``generator``, on its place b · R + r, on
+    ``steps`` and on ``substeps``: not on later batch mates, chunks, or the device that holds the model.
+    (The last digits may still differ with the size of the batch: matrix products round differently.)
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def rollout(
     generator : torch.Generator, optional
         Source of the noise; PyTorch's global one by default.
     range_margin : float, optional
-        A path is outside when a column leaves the range of the training data by more than this share of its width.
+        A path is outside when a column leaves the training range by more than this share of its width.
 
     Returns
     -------
@@ -134,7 +135,15 @@ def rollout(
     >>> paths.states.shape, paths.message(0)[:13]
     (torch.Size([2, 1, 6, 3]), 'path 0, sampl')
     """
-    _check(dynamics, z0, steps, samples, integrator, substeps, range_margin)
+    _check(
+        dynamics,
+        z0,
+        steps=steps,
+        samples=samples,
+        integrator=integrator,
+        substeps=substeps,
+        range_margin=range_margin,
+    )
     B, D = z0.shape
     paths = B * samples
     device = dynamics.shift.device
@@ -153,7 +162,14 @@ def rollout(
         for first in range(0, paths, chunk):
             part = slice(first, first + chunk)
             noise = None if seeds is None else _noise(seeds[part], steps * substeps, states)
-            y = _integrate(dynamics, dynamics.standardise(start[part]), steps, integrator, substeps, noise)
+            y = _integrate(
+                dynamics,
+                dynamics.standardise(start[part]),
+                steps,
+                integrator=integrator,
+                substeps=substeps,
+                noise=noise,
+            )
             _judge(dynamics, y, range_margin, status[part], step[part])
             torch.addcmul(dynamics.shift, y.transpose(0, 1), dynamics.scale, out=states[part])
             states[part, 0] = start[part]
@@ -166,7 +182,7 @@ def rollout(
 
 
 def _noise(seeds: list[int], steps: int, like: Tensor) -> Tensor:
-    """Standard normal numbers ``(steps, P, D)``: one stream for each path, drawn on the CPU."""
+    """Draw standard normal numbers ``(steps, P, D)``: one stream for each path, on the CPU."""
     D = like.shape[-1]
     noise = torch.empty(steps, len(seeds), D, dtype=like.dtype)
     stream = torch.Generator()
@@ -176,9 +192,12 @@ def _noise(seeds: list[int], steps: int, like: Tensor) -> Tensor:
 
 
 def _integrate(
-    dynamics: MacroDynamics, y: Tensor, steps: int, integrator: str, substeps: int, noise: Tensor | None
+    dynamics: MacroDynamics, y: Tensor, steps: int, *, integrator: str, substeps: int, noise: Tensor | None
 ) -> Tensor:
-    """Paths ``(H + 1, P, D)`` in standardised coordinates, where a step costs the networks and little else."""
+    """Integrate in standardised coordinates, where a step costs the networks and little else.
+
+    Returns the paths, ``(H + 1, P, D)``.
+    """
     network, noise_network = dynamics.drift_network, dynamics.diffusion_network
     rate = dynamics.rate_scale / dynamics.scale  # (D,), standard deviations per frame
     h = 1.0 / substeps  # in frames
@@ -204,19 +223,16 @@ def _integrate(
 
 
 def _judge(dynamics: MacroDynamics, y: Tensor, margin: float, status: Tensor, step: Tensor) -> None:
-    """Fill ``status`` and ``step`` ``(P,)`` for the paths ``y`` ``(H + 1, P, D)``, and hold the diverged ones in place.
+    """Fill ``status`` and ``step`` ``(P,)`` for the paths ``y`` ``(H + 1, P, D)``; hold the diverged ones.
 
     All at once after the last step: paths do not touch each other, so a lost one costs only its own time.
     """
     low, high = dynamics.standardise(dynamics.low), dynamics.standardise(dynamics.high)
     width = (high - low).clamp_min(1.0)  # a column that hardly varied may move by its scale
     finite = torch.isfinite(y)
-    for name, share, seen in (
-        (RolloutStatus.OUTSIDE, margin, finite),
-        (RolloutStatus.DIVERGED, _FAR, finite),
-    ):
+    for name, share in ((RolloutStatus.OUTSIDE, margin), (RolloutStatus.DIVERGED, _FAR)):
         reach = share * width if share > 0 else torch.zeros_like(width)
-        left = ~(seen & (y >= low - reach) & (y <= high + reach)).all(-1)  # (H + 1, P)
+        left = ~(finite & (y >= low - reach) & (y <= high + reach)).all(-1)  # (H + 1, P)
         ever = left.any(0)
         first = left.to(torch.uint8).argmax(0)
         status[ever] = int(name)
@@ -231,6 +247,7 @@ def _judge(dynamics: MacroDynamics, y: Tensor, margin: float, status: Tensor, st
 def _check(
     dynamics: MacroDynamics,
     z0: Tensor,
+    *,
     steps: int,
     samples: int,
     integrator: str,
