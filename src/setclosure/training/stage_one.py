@@ -22,6 +22,7 @@ from setclosure.training.settings import StageOneSettings, TrainerSettings
 from setclosure.training.trainer import History, Stage, train
 
 STATISTICS_SETS = 1024
+"""Microstates from which the particle frame is fitted."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class FrameBatches:
 
 
 class StageOne(Stage):
-    """L_rec, plus λ_dyn L_dyn for the joint objective.
+    """The objective L_rec, plus λ_dyn L_dyn for the joint objective.
 
     Under ``euclidean`` symmetry every microstate is turned by its own random orthogonal matrix. In the joint
     objective the closure enters the dynamics standardised by running statistics, so that it cannot lower the loss

@@ -1,0 +1,107 @@
+"""What ``setclosure inspect`` prints of an ensemble, a data folder, a run or a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from setclosure.closure_model import ClosureModel
+from setclosure.data.ensemble import Ensemble
+from setclosure.errors import RunError, SetclosureError
+from setclosure.studies.runs import Run
+from setclosure.training.checkpoints import CheckedCheckpoints
+
+
+def inspect_path(path: Path, console: Console) -> bool:
+    """Print what is at ``path``; return whether something is damaged or missing.
+
+    Raises
+    ------
+    RunError
+        If nothing there is setclosure's.
+    """
+    if path.suffix == ".zarr":
+        return _ensemble(path, console)
+    if (path / "run.json").is_file():
+        return _run(path, console)
+    if (path / "model.json").is_file():
+        return _model(path, console)
+    ensembles = sorted(path.glob("*.zarr"))
+    if ensembles:
+        return any([_ensemble(ensemble, console) for ensemble in ensembles])
+    raise RunError(f"{path} is no ensemble (.zarr), data folder, run folder or model; there is nothing to inspect.")
+
+
+def _ensemble(path: Path, console: Console) -> bool:
+    ensemble = Ensemble.open(path)
+    damaged = ensemble.verify()
+    missing = ensemble.n_trajectories - int(ensemble.committed.sum())
+    facts = ensemble.summary() | {
+        "not yet simulated": missing or "none",
+        "damaged trajectories": ", ".join(map(str, damaged)) or "none",
+    }
+    console.print(_table(f"Ensemble {path}", facts))
+    return bool(damaged)
+
+
+def _model(path: Path, console: Console) -> bool:
+    model = ClosureModel.load(path)  # the checksum is verified here
+    parts = model.parts
+    console.print(
+        _table(
+            f"Model {path}",
+            {
+                "method": model.settings.method,
+                "features d, species S": f"{parts.autoencoder.n_features}, {parts.autoencoder.n_species}",
+                "observable": f"{parts.observable}: {', '.join(parts.observable_names)}",
+                "closure numbers": parts.autoencoder.closure_dim,
+                "parameters": sum(p.numel() for p in parts.parameters()),
+                "damage": "none",
+            },
+        )
+    )
+    return False
+
+
+def _run(path: Path, console: Console) -> bool:
+    run = Run(path)
+    facts: dict[str, Any] = {key: run.facts[key] for key in ("schema", "study", "status", "seeds")}
+    facts |= {"commit": run.facts["provenance"]["commit"], "started": run.facts["provenance"]["started"]}
+    for split, ensemble in run.facts["ensembles"].items():
+        facts[f"ensemble {split}"] = f"{ensemble['n_trajectories']} trajectories, {ensemble['fingerprint'][:16]}"
+    damaged = False
+    for seed in run.study.seeds:
+        folder = run.seed_folder(seed)
+        state = "trained" if (folder / "history.json").is_file() else "not finished"
+        wrong = _damage(folder)
+        damaged |= bool(wrong)
+        facts[f"seed {seed}"] = "; ".join([state, *wrong])
+    console.print(_table(f"Run {path}", facts))
+    return damaged
+
+
+def _damage(folder: Path) -> list[str]:
+    wrong = []
+    for checkpoint in sorted(folder.glob("fit/*/step-*.ckpt")):
+        try:
+            CheckedCheckpoints().load_checkpoint(checkpoint)
+        except SetclosureError as error:
+            wrong.append(str(error))
+    if (folder / "model" / "model.json").is_file():
+        try:
+            ClosureModel.load(folder / "model")
+        except SetclosureError as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def _table(title: str, facts: dict[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        table.add_row(key, str(value))
+    return table

@@ -1,0 +1,177 @@
+"""The ``setclosure`` command. It only parses, calls and prints; the work is done below."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from setclosure.errors import SetclosureError, SetclosureWarning
+
+app = typer.Typer(
+    name="setclosure",
+    help="Learn the macroscopic law of unordered particles: closure variables that no permutation can change, "
+    "and the dynamics that they close.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+)
+
+Config = Annotated[Path, typer.Argument(help="Configuration file (YAML).", metavar="CONFIG", show_default=False)]
+RunFolder = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN", show_default=False)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a setting, e.g. model.closure_dim=4. Repeatable.", metavar="SECTION.KEY=VALUE"),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads; by default all cores.")]
+
+
+@app.command()
+def simulate(
+    config: Config,
+    out: Annotated[Path, typer.Option("--out", help="Data folder.", metavar="DIR")],
+    set_: Set = None,
+    workers: Workers = None,
+) -> None:
+    """Simulate every split of a study into DIR; a stopped simulation goes on where it was."""
+    from setclosure.studies.configuration import load_study
+    from setclosure.studies.pipeline import simulate as work
+
+    work(load_study(config, set_), out, workers)
+    _say(f"Ensembles are in [bold]{out}[/bold].")
+
+
+@app.command()
+def train(
+    config: Config,
+    data: Annotated[Path, typer.Option("--data", help="Data folder, from simulate.", metavar="DIR")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder to make.", metavar="RUN")],
+    resume: Resume = False,
+    set_: Set = None,
+) -> None:
+    """Train every seed of a study: the autoencoder, then the macro dynamics."""
+    from setclosure.studies.configuration import load_study
+    from setclosure.studies.pipeline import train as work
+
+    work(load_study(config, set_), data, out, resume)
+    _say(f"Trained. Next: [bold]setclosure evaluate {out} --data {data}[/bold]")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder, data: Annotated[Path, typer.Option("--data", help="Data folder, from simulate.", metavar="DIR")]
+) -> None:
+    """Predict every test trajectory from its first frame; write RUN/metrics.json and print it."""
+    from setclosure.cli.tables import metrics_table
+    from setclosure.studies.pipeline import evaluate as work
+
+    Console().print(metrics_table(work(run, data)))
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder, or folder of a saved model.", metavar="RUN", show_default=False)],
+    initial: Annotated[
+        Path, typer.Option("--initial", help="Initial microstates: .npy (N, d) or (B, N, d), or .npz of sets.", metavar="FILE")
+    ],
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Frames to predict.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write: .npz with times, observables, …", metavar="FILE")],
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Paths of the noise for each start.")] = 1,
+    seed: Annotated[int | None, typer.Option("--seed", help="Which training seed of the run; the first by default.")] = None,
+) -> None:
+    """Predict the macroscopic future of initial microstates, and say whether they lie in the training range."""
+    from setclosure.cli.prediction import predict_file
+
+    for line in predict_file(run, initial, steps, samples, seed, out):
+        _say(line)
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write RUN/report.html, one file that shows the whole run."""
+    from setclosure.report import build_report
+
+    _say(f"Report: [bold]{build_report(run)}[/bold]")
+
+
+@app.command()
+def run(
+    config: Config,
+    out: Annotated[Path, typer.Option("--out", help="Run folder to make.", metavar="RUN")],
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data folder to use or make; RUN/data by default.", metavar="DIR")
+    ] = None,
+    resume: Resume = False,
+    set_: Set = None,
+    workers: Workers = None,
+) -> None:
+    """Simulate, train, evaluate and report: the whole main job."""
+    from setclosure.cli.tables import metrics_table
+    from setclosure.report import build_report
+    from setclosure.studies import pipeline
+    from setclosure.studies.configuration import load_study
+    from setclosure.studies.runs import Run
+
+    study = load_study(config, set_)
+    Run.create(study, out, resume)
+    folder = data or out / "data"
+    pipeline.simulate(study, folder, workers)
+    pipeline.train(study, folder, out, resume=True)
+    metrics = pipeline.evaluate(out, folder)
+    path = build_report(out)
+    Console().print(metrics_table(metrics))
+    _say(f"Report: [bold]{path}[/bold]")
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="An ensemble, a data folder, a run or a saved model.", metavar="PATH")],
+) -> None:
+    """Say what an ensemble or a run holds: schema, fingerprint, provenance, damage."""
+    from setclosure.cli.inspection import inspect_path
+
+    damaged = inspect_path(path, Console())
+    if damaged:
+        raise typer.Exit(1)
+
+
+def _say(text: str) -> None:
+    Console().print(text, soft_wrap=True, highlight=False)
+
+
+def _warn(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
+    if issubclass(category, SetclosureWarning):
+        Console(stderr=True).print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """Run the command; a foreseeable mistake prints its message and ends with status 2, Ctrl-C with 130."""
+    warnings.showwarning = _warn
+    try:
+        app()
+    except SetclosureError as error:
+        console = Console(stderr=True)
+        console.print("[bold red]Error:[/bold red] ", end="")
+        console.print(str(error), markup=False, soft_wrap=True, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        again = " ".join(["setclosure", *sys.argv[1:]])
+        resumes = "--resume" in sys.argv or sys.argv[1:2] not in (["run"], ["train"])
+        Console(stderr=True).print(
+            f"\nStopped. Nothing finished was lost; go on with:\n  {again}{'' if resumes else ' --resume'}",
+            markup=False,
+            soft_wrap=True,
+            highlight=False,
+        )
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Reading initial microstates from a file, predicting, writing the rollouts."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from setclosure.closure_model import ClosureModel
+from setclosure.dynamics.rollout import RolloutStatus
+from setclosure.errors import MicrostateError, RunError
+from setclosure.files import write_bytes
+from setclosure.studies.runs import Run
+
+
+def predict_file(run: Path, initial: Path, steps: int, samples: int, seed: int | None, out: Path) -> list[str]:
+    """Predict from the microstates in ``initial``, write ``out``, and return what to tell the user."""
+    model = _model(run, seed)
+    prediction = model.predict(read_microstates(initial), steps, samples=samples)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        times=prediction.times,
+        observables=prediction.observables,
+        observable_names=np.array(list(model.parts.observable_names)),
+        closure=prediction.closure,
+        status=prediction.status,
+        step=prediction.step,
+        inside_training_range=prediction.check.inside,
+        kl=prediction.check.kl,
+        distance=prediction.check.distance,
+    )
+    write_bytes(out, buffer.getvalue())
+    B = len(prediction.check)
+    lines = [f"microstate {b}: {prediction.message(b)}" for b in range(min(B, 10))]
+    if B > 10:
+        diverged = int((prediction.status == RolloutStatus.DIVERGED).any(axis=1).sum())
+        outside = int((~prediction.check.inside).sum())
+        lines.append(f"… of {B} microstates {outside} start outside the training range and {diverged} diverged.")
+    return [*lines, f"Wrote {out}: times, observables, closure, status and the range check."]
+
+
+def read_microstates(path: Path) -> Any:
+    """Microstates of a ``.npy`` array, or of a ``.npz`` with one array for each set, in the order of their names.
+
+    Raises
+    ------
+    MicrostateError
+        If the file is missing or not such a file.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise MicrostateError(f"{path} cannot be read: {error.strerror or error}. Expected a .npy or .npz file.") from error
+    except ValueError as error:
+        raise MicrostateError(f"{path} is not a .npy or .npz file of plain numbers: {error}") from error
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        return [loaded[name] for name in sorted(loaded.files, key=lambda n: (len(n), n))]
+
+
+def _model(folder: Path, seed: int | None) -> ClosureModel:
+    if (folder / "model.json").is_file():
+        return ClosureModel.load(folder)
+    run = Run(folder)
+    seed = run.study.seeds[0] if seed is None else seed
+    model = run.seed_folder(seed) / "model"
+    if not model.is_dir():
+        raise RunError(f"{folder} has no trained model of seed {seed}; its seeds are {list(run.study.seeds)}.")
+    return ClosureModel.load(model)

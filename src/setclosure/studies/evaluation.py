@@ -1,0 +1,129 @@
+"""Evaluation of one model on one test ensemble: rollouts from X_0, the metrics of A.2, and what the report shows."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from setclosure.closure_model import ClosureModel
+from setclosure.data.ensemble import Ensemble
+from setclosure.dynamics.rollout import RolloutStatus
+from setclosure.files import write_bytes
+from setclosure.metrics import mean_relative_error, scaled_to_range
+from setclosure.microstates import MicrostateBatch
+from setclosure.reconstruction.target_density import TargetDensity
+from setclosure.seeds import numpy_stream
+
+N_PICKS, N_PERMUTATIONS, N_SNAPSHOTS, GRID = 3, 3, 5, 96
+
+
+def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path) -> dict[str, float]:
+    """Predict every trajectory from its first frame, write the curves to ``path``, return the metrics.
+
+    Returns
+    -------
+    dict
+        ``mre`` as printed in A.2 over the predicted frames t = 1 … T, ``mre_scaled`` on observables scaled to
+        [-1, 1] by their training range, ``diverged`` and ``outside`` as numbers of rollouts, ``warned`` as the
+        number of X_0 that :meth:`ClosureModel.check` finds outside the training range.
+    """
+    usable = ensemble.usable
+    truth = ensemble.observables(usable)
+    x0 = ensemble.microstates(usable, np.zeros(len(usable), dtype=np.int64))
+    prediction = model.predict(x0, ensemble.n_frames - 1)
+    predicted = prediction.observables[:, 0]
+    mre, errors = mean_relative_error(truth[:, 1:], predicted[:, 1:])
+    dynamics = model.parts.dynamics
+    low, high = (limit[: dynamics.n_observables].double().numpy() for limit in (dynamics.low, dynamics.high))
+    mre_scaled, _ = mean_relative_error(
+        scaled_to_range(truth[:, 1:], low, high), scaled_to_range(predicted[:, 1:], low, high)
+    )
+    picks = _picks(errors)
+    _write(
+        path,
+        times=ensemble.times,
+        truth=truth,
+        predicted=predicted,
+        observable_names=np.array(list(ensemble.observable_names)),
+        status=prediction.status[:, 0],
+        status_step=prediction.step[:, 0],
+        error=errors,
+        in_range=prediction.check.inside,
+        picks=picks,
+        closure_true=np.stack([model.encode(ensemble.trajectory(int(usable[i]))) for i in picks]),
+        closure_predicted=prediction.closure[picks, 0],
+    )
+    return {
+        "mre": mre,
+        "mre_scaled": mre_scaled,
+        "diverged": float((prediction.status == RolloutStatus.DIVERGED).sum()),
+        "outside": float((prediction.status == RolloutStatus.OUTSIDE).sum()),
+        "warned": float((~prediction.check.inside).sum()),
+    }
+
+
+def permutation_test(model: ClosureModel, ensemble: Ensemble, path: Path) -> float:
+    """Predictions of one trajectory under random orders of its particles (Fig. 5c); the largest deviation."""
+    first = ensemble.usable[:1]
+    x0 = ensemble.microstates(first, np.zeros(1, dtype=np.int64))
+    stream = numpy_stream(0, "permutation test")
+    curves = []
+    for _ in range(N_PERMUTATIONS):
+        order = torch.from_numpy(stream.permutation(x0.points.shape[1]))
+        shuffled = MicrostateBatch(x0.points[:, order], x0.weights[:, :, order])
+        curves.append(model.predict(shuffled, ensemble.n_frames - 1).observables[0, 0])
+    predicted = np.stack(curves)
+    deviation = float(np.abs(predicted - predicted[:1]).max())
+    truth = ensemble.observables(first)[0]
+    _write(path, times=ensemble.times, truth=truth, predicted=predicted, deviation=np.array(deviation))
+    return deviation
+
+
+def snapshots(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
+    """Some frames of one trajectory with the target and the decoded density on a grid, for two features.
+
+    The target is drawn with a bandwidth of at least the spacing of the grid, or it would fall between its points.
+    """
+    if ensemble.n_features != 2 or model.parts.autoencoder.decoder is None:
+        return
+    T = ensemble.n_frames
+    frames = np.unique((np.array([0.0, 0.04, 0.12, 0.35, 1.0])[:N_SNAPSHOTS] * (T - 1)).astype(int))
+    batch = ensemble.trajectory(int(ensemble.usable[0]))[torch.from_numpy(frames)]
+    reach = batch.points.abs().amax(dim=(0, 1)) * 1.15
+    axes = [torch.linspace(-float(r), float(r), GRID) for r in reach]
+    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
+    grid = torch.stack([x, y], dim=-1).reshape(1, -1, 2).expand(len(batch), -1, -1)  # (F, G², 2)
+    spacing = max(float(axis[1] - axis[0]) for axis in axes)
+    with torch.inference_mode():
+        decoded = model.parts.autoencoder.log_density(grid, batch).exp()
+        target = TargetDensity(batch, max(model.settings.bandwidth, spacing)).log_prob(
+            grid[:, None].expand(-1, batch.n_species, -1, -1)
+        )
+    shape = (len(batch), batch.n_species, GRID, GRID)
+    _write(
+        path,
+        frames=frames,
+        times=ensemble.times[frames],
+        points=batch.points.numpy(),
+        species=batch.weights[0].argmax(dim=0).numpy(),
+        grid_x=axes[0].numpy(),
+        grid_y=axes[1].numpy(),
+        decoded=decoded.reshape(shape).numpy(),
+        target=target.exp().reshape(shape).numpy(),
+    )
+
+
+def _picks(errors: np.ndarray) -> np.ndarray:
+    """The trajectories of smallest, median and largest error: picked by a rule, not by eye."""
+    order = np.argsort(errors)
+    return np.unique(order[np.linspace(0, len(order) - 1, N_PICKS).round().astype(int)])
+
+
+def _write(path: Path, **arrays: Any) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,117 @@
+"""The main job in pieces: simulate, train, evaluate; each resumable, each reading only what the one before wrote."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from setclosure.closure_model import ClosureModel
+from setclosure.data.ensemble import Ensemble
+from setclosure.errors import EnsembleError, RunError
+from setclosure.files import read_json, write_json
+from setclosure.progress import progress
+from setclosure.simulators.campaign import simulate_ensemble
+from setclosure.studies.configuration import Study
+from setclosure.studies.evaluation import evaluate_split, permutation_test, snapshots
+from setclosure.studies.runs import Run, summarise
+
+FITTED_ON = ("train", "validation")
+
+
+def simulate(study: Study, folder: Path, workers: int | None = None) -> None:
+    """Simulate every split into ``folder/<split>.zarr``; what is there already is kept."""
+    folder = Path(folder)
+    for split, (simulator, n) in study.simulation.splits().items():
+        start = time.perf_counter()
+        with progress(f"simulate {split}", n, "trajectories") as advance:
+            simulate_ensemble(
+                folder / f"{split}.zarr",
+                simulator,
+                n,
+                study.simulation.seed,
+                split,
+                workers=workers,
+                progress=lambda done, advance=advance: advance(done, ""),
+            )
+        _add_seconds(folder / "seconds.json", split, time.perf_counter() - start)
+
+
+def open_split(folder: Path, split: str) -> Ensemble:
+    """One ensemble of a data folder.
+
+    Raises
+    ------
+    EnsembleError
+        If it is missing or unfinished.
+    """
+    path = Path(folder) / f"{split}.zarr"
+    if not path.exists():
+        raise EnsembleError(f"{folder} has no {split}.zarr; 'setclosure simulate CONFIG --out {folder}' makes it.")
+    ensemble = Ensemble.open(path)
+    missing = ensemble.n_trajectories - int(ensemble.committed.sum())
+    if missing:
+        raise EnsembleError(
+            f"{path} lacks {missing} of its {ensemble.n_trajectories} trajectories: the simulation was stopped. "
+            f"Run the same 'setclosure simulate' again; it goes on where it was."
+        )
+    return ensemble
+
+
+def train(study: Study, data: Path, folder: Path, resume: bool = False) -> Run:
+    """Train every seed of a study on the ensembles in ``data``."""
+    run = Run.create(study, folder, resume)
+    ensembles = {split: open_split(data, split) for split in FITTED_ON}
+    run.use_data(ensembles)
+    for seed in study.seeds:
+        target = run.seed_folder(seed)
+        if (target / "history.json").is_file():
+            continue  # finished before a kill: history is written last
+        model = ClosureModel(study.model).fit(
+            ensembles["train"],
+            ensembles["validation"],
+            training=study.training,
+            seed=seed,
+            folder=target / "fit",
+            resume=resume,
+        )
+        model.save(target / "model")
+        write_json(target / "seconds.json", model.seconds)
+        write_json(target / "history.json", model.history)
+    run.update(status="trained")
+    return run
+
+
+def evaluate(folder: Path, data: Path) -> dict[str, object]:
+    """Evaluate every seed of a run on the test splits in ``data``; write and return ``metrics.json``."""
+    run = Run(folder)
+    splits = [split for split in run.study.simulation.splits() if split not in FITTED_ON]
+    ensembles = {split: open_split(data, split) for split in (*FITTED_ON, *splits)}
+    run.use_data(ensembles)
+    per_seed = []
+    for seed in run.study.seeds:
+        target = run.seed_folder(seed)
+        if not (target / "history.json").is_file():
+            raise RunError(f"seed {seed} of {run.folder} is not trained yet. Go on with --resume first.")
+        start = time.perf_counter()
+        model = ClosureModel.load(target / "model")
+        rows = {split: evaluate_split(model, ensembles[split], target / "evaluation" / f"{split}.npz") for split in splits}
+        deviation = permutation_test(model, ensembles[splits[0]], target / "evaluation" / "permutation.npz")
+        snapshots(model, ensembles[splits[0]], target / "evaluation" / "snapshots.npz")
+        seconds = {"simulate": _simulation_seconds(data), **read_json(target / "seconds.json")}
+        seconds["evaluate"] = time.perf_counter() - start
+        by_metric = {metric: {split: rows[split][metric] for split in splits} for metric in next(iter(rows.values()))}
+        per_seed.append({**by_metric, "permutation": {"deviation": deviation}, "seconds": seconds})
+    metrics = summarise(per_seed)
+    write_json(run.folder / "metrics.json", metrics)
+    run.update(status="complete")
+    return metrics
+
+
+def _add_seconds(path: Path, split: str, seconds: float) -> None:
+    before = read_json(path) if path.exists() else {}
+    write_json(path, before | {split: before.get(split, 0.0) + seconds})
+
+
+def _simulation_seconds(data: Path) -> float:
+    path = Path(data) / "seconds.json"
+    return float(sum(read_json(path).values())) if path.exists() else 0.0

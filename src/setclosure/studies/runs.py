@@ -1,0 +1,144 @@
+"""The run folder: what it holds, and that it is never overwritten."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from setclosure.data.ensemble import Ensemble
+from setclosure.errors import RunError, SchemaVersionError
+from setclosure.files import read_json, write_json
+from setclosure.provenance import provenance
+from setclosure.studies.configuration import Study, load_study, save_study
+from setclosure.training.fit import differences
+
+SCHEMA = 1
+
+
+class Run:
+    """A run folder: ``config.yaml``, ``run.json``, ``seed-K/…``, ``metrics.json``, ``report.html``.
+
+    Parameters
+    ----------
+    folder : path
+        Of an existing run.
+
+    Raises
+    ------
+    RunError
+        If the folder is not a run.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "run.json").is_file():
+            raise RunError(f"{self.folder} is not a run folder: it has no run.json. 'setclosure train' makes one.")
+        self.facts: dict[str, Any] = read_json(self.folder / "run.json")
+        if self.facts.get("schema") != SCHEMA:
+            raise SchemaVersionError(
+                f"{self.folder} has schema version {self.facts.get('schema')!r}; this version of setclosure reads "
+                f"{SCHEMA}. Use the version that wrote it."
+            )
+        self.study: Study = load_study(self.folder / "config.yaml")
+
+    @classmethod
+    def create(cls, study: Study, folder: str | Path, resume: bool) -> Run:
+        """Make a run folder, or go on with the one of the same configuration.
+
+        Raises
+        ------
+        RunError
+            If it exists and ``resume`` is false, or if its configuration differs.
+        """
+        folder = Path(folder)
+        if (folder / "run.json").exists():
+            run = cls(folder)
+            if not resume:
+                raise RunError(f"{folder} already holds a run. Go on with it by --resume, or choose another folder.")
+            different = differences(run.study.model_dump(mode="json"), study.model_dump(mode="json"))
+            if different:
+                raise RunError(
+                    f"{folder} holds a run of another configuration, so it cannot be resumed:\n"
+                    + "\n".join(f"  {line}" for line in different)
+                    + "\nUse that configuration, or choose another folder."
+                )
+            return run
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder} exists and is not a run folder. Choose another folder, or empty it.")
+        save_study(study, folder / "config.yaml")
+        write_json(
+            folder / "run.json",
+            {
+                "schema": SCHEMA,
+                "study": study.study,
+                "status": "started",
+                "seeds": list(study.seeds),
+                "provenance": provenance(),
+                "ensembles": {},
+                "bandwidth": study.model.bandwidth,
+                "closure_dim": study.model.closure_dim,
+            },
+        )
+        return cls(folder)
+
+    def update(self, **facts: Any) -> None:
+        """Change entries of ``run.json``."""
+        self.facts |= facts
+        write_json(self.folder / "run.json", self.facts)
+
+    def seed_folder(self, seed: int) -> Path:
+        """Where everything of one training seed is."""
+        return self.folder / f"seed-{seed}"
+
+    def use_data(self, ensembles: dict[str, Ensemble]) -> None:
+        """Note the ensembles of this run.
+
+        Raises
+        ------
+        RunError
+            If the run was trained on other ones.
+        """
+        now = {
+            split: {
+                "fingerprint": e.fingerprint,
+                "n_trajectories": e.n_trajectories,
+                "n_frames": e.n_frames,
+                "max_particles": e.max_particles,
+            }
+            for split, e in ensembles.items()
+        }
+        known = self.facts["ensembles"]
+        different = differences({k: known[k] for k in known.keys() & now.keys()}, {k: now[k] for k in known.keys() & now.keys()})
+        if different:
+            raise RunError(
+                f"the data are not those of {self.folder}:\n"
+                + "\n".join(f"  {line}" for line in different)
+                + "\nGive the data folder that the run was trained on, or train a new run."
+            )
+        self.update(ensembles=known | now)
+
+
+def summarise(per_seed: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """Numbers of one seed as they are; of several as mean, standard deviation and values.
+
+    Examples
+    --------
+    >>> summarise([{"mre": {"in_dst": 1.0}}])
+    {'mre': {'in_dst': 1.0}}
+    >>> summarise([{"mre": {"in_dst": 1.0}}, {"mre": {"in_dst": 3.0}}])["mre"]["in_dst"]["mean"]
+    2.0
+    """
+    if len(per_seed) == 1:
+        return dict(per_seed[0])
+    out: dict[str, Any] = {}
+    for metric, columns in per_seed[0].items():
+        out[metric] = {}
+        for column in columns:
+            values = [seed[metric][column] for seed in per_seed]
+            out[metric][column] = {
+                "mean": statistics.fmean(values),
+                "sd": statistics.stdev(values),
+                "values": values,
+            }
+    return out
