@@ -55,7 +55,7 @@ def mean_relative_error(truth: ArrayLike, predicted: ArrayLike) -> tuple[float, 
     size = np.einsum("mto,mto->m", true, true)
     if not size.all():
         raise EnsembleError(
-            f"trajectory {int(np.argmin(size))} of the truth is zero throughout: its relative error is undefined. "
+            f"trajectory {int(np.argmin(size))} of the truth is zero throughout, with no relative error. "
             "Shift or scale the observable, or leave that trajectory out."
         )
     error = true - prediction
@@ -206,9 +206,7 @@ def _observables(values: ArrayLike, name: str) -> FloatArray:
         raise EnsembleError(f"{name} has shape {array.shape}; expected (M, T, o), none of them zero.")
     if not np.isfinite(array).all():
         m, t, _ = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise EnsembleError(
-            f"{name} is NaN or infinite in trajectory {m}, frame {t}; expected finite numbers."
-        )
+        raise EnsembleError(f"{name} is NaN or infinite in trajectory {m}, frame {t}; expected finite numbers.")
     return array
 
 

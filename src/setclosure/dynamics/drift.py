@@ -25,7 +25,5 @@ class MLPDrift(Perceptron):
     torch.Size([5, 9])
     """
 
-    def __init__(
-        self, dim: int, hidden: tuple[int, ...] = (128, 128, 128), activation: Activation = "tanh"
-    ) -> None:
+    def __init__(self, dim: int, hidden: tuple[int, ...] = (128, 128, 128), activation: Activation = "tanh") -> None:
         super().__init__(dim, dim, hidden, activation)

@@ -23,9 +23,7 @@ class DriftConfig(Settings):
     """The drift g."""
 
     name: Literal["mlp", "onsager"] = Field(default="mlp", description="A perceptron, or OnsagerNet.")
-    hidden: tuple[PositiveInt, ...] = Field(
-        default=(128, 128, 128), description="Widths of the hidden layers."
-    )
+    hidden: tuple[PositiveInt, ...] = Field(default=(128, 128, 128), description="Widths of the hidden layers.")
     activation: Activation = Field(
         default="tanh",
         description="tanh keeps the drift bounded; silu, gelu and softplus let some rollouts diverge.",
@@ -152,7 +150,7 @@ class MacroDynamics(nn.Module):
 
     @torch.no_grad()
     def follow_statistics(self, z: Tensor, share: float = 0.01) -> None:
-        """Move the statistics a little towards those of a batch, while an encoder is trained with the dynamics.
+        """Move the statistics a little towards a batch's, while an encoder is trained with the dynamics.
 
         The first call takes the statistics of the batch as they are; the range only ever grows.
 

@@ -53,9 +53,7 @@ class Perceptron(nn.Sequential):
         The activation between the layers.
     """
 
-    def __init__(
-        self, n_in: int, n_out: int, hidden: tuple[int, ...], activation: Activation = "tanh"
-    ) -> None:
+    def __init__(self, n_in: int, n_out: int, hidden: tuple[int, ...], activation: Activation = "tanh") -> None:
         layer, slope = ACTIVATIONS[activation]
         sizes = [n_in, *hidden, n_out]
         layers: list[nn.Module] = [nn.Linear(sizes[0], sizes[1])]

@@ -23,8 +23,8 @@ class OnsagerNetDrift(nn.Module):
     Columns of a macrostate may change at very different rates, and a drift in one unit per column would
     break the symmetry of M. So the rates r of the columns (in standard deviations per frame,
     :meth:`set_rates`) enter on both sides: M = √r (L Lᵀ + α I) √r and W = √r A √r, f = r (F y + b), and what
-    is returned is ẏ / r, each column in its own unit. L (lower triangular) and A (antisymmetric) come from the lower and the strict upper
-    triangle of one D × D network output.
+    is returned is ẏ / r, each column in its own unit. L (lower triangular) and A (antisymmetric) come from the
+    lower and the strict upper triangle of one D × D network output.
 
     Parameters
     ----------

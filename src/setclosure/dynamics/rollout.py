@@ -255,9 +255,7 @@ def _check(
     range_margin: float,
 ) -> None:
     if z0.ndim != 2 or z0.shape[1] != dynamics.dim or len(z0) == 0:
-        raise ModelError(
-            f"initial macrostates have shape {tuple(z0.shape)}; expected (B ≥ 1, {dynamics.dim})."
-        )
+        raise ModelError(f"initial macrostates have shape {tuple(z0.shape)}; expected (B ≥ 1, {dynamics.dim}).")
     if not bool(torch.isfinite(z0).all()):
         rows = (~torch.isfinite(z0).all(1)).nonzero().flatten().tolist()
         raise ModelError(f"initial macrostates {rows[:5]} are not finite; look at their microstates.")
@@ -265,9 +263,7 @@ def _check(
         if value < least:
             raise ConfigurationError(f"{name} is {value}; expected at least {least}.")
     if not range_margin >= 0:
-        raise ConfigurationError(
-            f"range_margin is {range_margin}; expected a share of the width, not negative."
-        )
+        raise ConfigurationError(f"range_margin is {range_margin}; expected a share of the width, not negative.")
     if integrator not in ("euler", "rk4"):
         raise ConfigurationError(f"integrator is '{integrator}'; expected 'euler' or 'rk4'.")
     if integrator == "rk4" and dynamics.is_stochastic:
