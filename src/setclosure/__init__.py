@@ -39,7 +39,7 @@ _HOMES = {
     "register": "observables.registry",
 }
 
-__all__ = [  # noqa: RUF022 - in the order of _HOMES, which a test compares with this list
+__all__ = [
     "METHODS",
     "ClosureModel",
     "Ensemble",

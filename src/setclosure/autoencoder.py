@@ -8,10 +8,13 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from setclosure.decoders.gaussian_mixture import GaussianMixture
+from setclosure.decoders.spline_flow import SplineFlow
 from setclosure.dynamics.macro_dynamics import DiffusionConfig, DriftConfig
 from setclosure.errors import ModelError
 from setclosure.methods import METHODS
 from setclosure.microstates import MicrostateBatch
+from setclosure.reconstruction.distribution import DistributionReconstruction
 from setclosure.seeds import torch_stream
 from setclosure.settings import Settings
 from setclosure.symmetry import ParticleFrame, Symmetry
@@ -27,7 +30,8 @@ class ModelSettings(Settings):
     closure_dim: int = Field(8, ge=0, description="Numbers of the closure ẑ for each species, c.")
     bandwidth: float = Field(0.01, gt=0, description="ε of q_X (Eq. 2), in the units of the coordinates.")
     symmetry: Symmetry = Field(
-        "none", description="What neither law nor observable sees: none, translation, or euclidean (with rotations)."
+        "none",
+        description="What neither law nor observable sees: none, translation, or euclidean (with rotations).",
     )
     encoder: dict[str, Any] = Field(default_factory=dict, description="Options of the method's encoder.")
     decoder: dict[str, Any] = Field(default_factory=dict, description="Options of the method's decoder.")
@@ -74,9 +78,7 @@ class Autoencoder(nn.Module):
         self.frame = ParticleFrame(n_features, settings.symmetry)
         self.encoder = row.encoder.model_validate(settings.encoder).build(n_features, c) if row.encoder else None
         self.decoder = row.decoder.model_validate(settings.decoder).build(n_features, c) if row.decoder else None
-        self.reconstruction = (
-            row.reconstruction.model_validate(settings.reconstruction) if row.reconstruction else None
-        )
+        self.reconstruction = row.reconstruction.model_validate(settings.reconstruction) if row.reconstruction else None
 
     def embed(self, batch: MicrostateBatch) -> Tensor:
         """Embeddings ``(B, S, c)`` of a batch in its own coordinates."""
@@ -107,25 +109,23 @@ class Autoencoder(nn.Module):
             return torch.cat([self.kl(one, torch_stream(0, "kl", device=one.points.device)) for one in parts])
 
     def loss(self, batch: MicrostateBatch, generator: torch.Generator) -> Tensor:
-        """Reconstruction loss of each microstate ``(B,)``, up to a constant of the decoder's own (Eq. 3)."""
-        if self.reconstruction is None:
-            raise ModelError(f"method '{self.settings.method}' reconstructs nothing")
+        """Reconstruction loss of each microstate ``(B,)``, up to a constant of q_X's own (Eq. 3)."""
         framed = self.frame(batch)
-        return self._reconstruction().loss(framed, self._embed(framed), self.decoder, generator)
+        return self._reconstruction().loss(framed, self._embed(framed), self._decoder(), generator)
 
     def kl(self, batch: MicrostateBatch, generator: torch.Generator) -> Tensor:
         """Monte-Carlo KL(q_X ‖ p) of each microstate ``(B,)``; coordinates cancel in it (Eq. 3)."""
         framed = self.frame(batch)
-        return self._reconstruction().kl(framed, self._embed(framed), self.decoder, generator)
+        return self._reconstruction().kl(framed, self._embed(framed), self._decoder(), generator)
 
     def log_density(self, x: Tensor, batch: MicrostateBatch) -> Tensor:
-        """log p(x | ẑ) at ``x (B, n, d)`` in the coordinates of ``batch``, for each species: ``(B, S, n)``."""
+        """Log p(x | ẑ) at ``x (B, n, d)`` in the coordinates of ``batch``, for each species: ``(B, S, n)``."""
         framed = self.frame(batch)
         offset = batch.points[:, :1] - framed.points[:, :1] * self.frame.scale  # centre + shift of each microstate
         B, S, n = len(batch), self.n_species, x.shape[1]
         u = ((x - offset) / self.frame.scale)[:, None].expand(B, S, n, self.n_features)
-        log_p = self.decoder.log_prob(u.flatten(0, 1), self._embed(framed).flatten(0, 1)).unflatten(0, (B, S))
-        return log_p - self.frame.scale.log().sum()
+        log_p: Tensor = self._decoder().log_prob(u.flatten(0, 1), self._embed(framed).flatten(0, 1))
+        return log_p.reshape(B, S, n) - self.frame.scale.log().sum()
 
     def check_fits(self, batch: MicrostateBatch) -> None:
         """Raise a :class:`ModelError` if d or S of ``batch`` are not those of the model."""
@@ -142,5 +142,12 @@ class Autoencoder(nn.Module):
         embedding: Tensor = self.encoder(framed)
         return embedding
 
-    def _reconstruction(self) -> Any:
+    def _decoder(self) -> SplineFlow | GaussianMixture:
+        if self.decoder is None:
+            raise ModelError(f"method '{self.settings.method}' has no decoder, so it has no density.")
+        return self.decoder
+
+    def _reconstruction(self) -> DistributionReconstruction:
+        if self.reconstruction is None:
+            raise ModelError(f"method '{self.settings.method}' reconstructs nothing.")
         return self.reconstruction.build(self.settings.bandwidth / self.frame.scale)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from setclosure.data.ensemble import Ensemble
 from setclosure.dynamics.rollout import RolloutStatus, rollout
 from setclosure.errors import ModelError
 from setclosure.microstates import MicrostateBatch, as_microstates
-from setclosure.observables.registry import get_observable
 from setclosure.model_parts import ModelParts
+from setclosure.observables.registry import get_observable
 from setclosure.range_check import RangeCheck
 from setclosure.seeds import seeded, torch_stream
 from setclosure.symmetry import rotated, views
@@ -211,7 +211,7 @@ class ClosureModel:
         samples: int = 1,
         seed: int = 0,
         observables: Any = None,
-        integrator: str = "euler",
+        integrator: Literal["euler", "rk4"] = "euler",
     ) -> Prediction:
         """Roll the macro dynamics out from initial microstates alone (Algorithm 2).
 
@@ -264,7 +264,8 @@ class ClosureModel:
 
     def _registered(self) -> Callable[[MicrostateBatch], Any]:
         try:
-            return get_observable(self.parts.observable).function
+            function: Callable[[MicrostateBatch], Any] = get_observable(self.parts.observable).function
+            return function
         except Exception as error:
             raise ModelError(
                 f"the observable '{self.parts.observable}' is not registered here: register it, give "
@@ -272,7 +273,7 @@ class ClosureModel:
             ) from error
 
     def _macrostates(self, batch: MicrostateBatch, observables: Any, rotation: Tensor | None) -> Tensor:
-        """z = [z̄, ẑ] of microstates, ``(B, D)``."""
+        """Z = [z̄, ẑ] of microstates, ``(B, D)``."""
         self.parts.autoencoder.check_fits(batch)
         z_bar = self.observe(batch) if observables is None else np.asarray(observables, dtype=np.float64)
         if z_bar.shape != (len(batch), len(self.parts.observable_names)):

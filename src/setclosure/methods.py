@@ -27,7 +27,10 @@ class Method:
 METHODS: dict[str, Method] = {
     "ours": Method("DeepSet, spline flow, KL(q_X ‖ p)", DeepSetConfig, SplineFlowConfig, DistributionConfig),
     "ours-set-transformer": Method(
-        "Set Transformer, spline flow, KL(q_X ‖ p)", SetTransformerConfig, SplineFlowConfig, DistributionConfig
+        "Set Transformer, spline flow, KL(q_X ‖ p)",
+        SetTransformerConfig,
+        SplineFlowConfig,
+        DistributionConfig,
     ),
     "ours-mixture": Method(
         "DeepSet, Gaussian mixture, KL(q_X ‖ p)", DeepSetConfig, GaussianMixtureConfig, DistributionConfig

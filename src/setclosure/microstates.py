@@ -149,7 +149,9 @@ class MicrostateBatch:
                 raise MicrostateError(f"microstate {b}: masses must be finite and positive; got {m.min()} … {m.max()}.")
             kind = np.zeros(n, dtype=np.int64) if kinds is None else kinds[b]
             if kind.min() < 0 or kind.max() >= S:
-                raise MicrostateError(f"microstate {b}: species run from {kind.min()} to {kind.max()}; expected 0 to {S - 1}.")
+                raise MicrostateError(
+                    f"microstate {b}: species run from {kind.min()} to {kind.max()}; expected 0 to {S - 1}."
+                )
             for s in range(S):
                 of_s = kind == s
                 if not of_s.any():

@@ -19,7 +19,16 @@ from setclosure.model_parts import ModelParts
 from setclosure.provenance import provenance
 
 SCHEMA = 1
-_KEYS = ("schema", "settings", "n_features", "n_species", "observable", "observable_names", "time_step", "weights_sha256")
+_KEYS = (
+    "schema",
+    "settings",
+    "n_features",
+    "n_species",
+    "observable",
+    "observable_names",
+    "time_step",
+    "weights_sha256",
+)
 
 
 def save(model: ClosureModel, folder: Path) -> None:
@@ -57,7 +66,9 @@ def load(folder: Path, observable: Callable[..., Any] | None = None) -> ClosureM
     """
     manifest, weights = folder / "model.json", folder / "weights.safetensors"
     if not manifest.is_file() or not weights.is_file():
-        raise ModelError(f"{folder} holds no model: expected model.json and weights.safetensors, as save() writes them.")
+        raise ModelError(
+            f"{folder} holds no model: expected model.json and weights.safetensors, as save() writes them."
+        )
     facts = read_json(manifest)
     schema = facts.get("schema") if isinstance(facts, dict) else None
     if schema != SCHEMA:

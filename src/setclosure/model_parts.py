@@ -40,7 +40,11 @@ class ModelParts(nn.Module):
         time_step: float,
     ) -> None:
         super().__init__()
-        self.observable, self.observable_names, self.time_step = observable, tuple(observable_names), time_step
+        self.observable, self.observable_names, self.time_step = (
+            observable,
+            tuple(observable_names),
+            time_step,
+        )
         self.autoencoder = Autoencoder(settings, n_features, n_species)
         dim = len(observable_names) + self.autoencoder.closure_dim
         self.dynamics = MacroDynamics(dim, len(observable_names), settings.drift, settings.diffusion, time_step)

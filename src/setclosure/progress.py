@@ -88,6 +88,10 @@ def _lines(what: str, total: int, unit: str, stream: TextIO) -> Advance:
         last[0] = now
         left = f", {(total - done) / per_second:.0f} s left" if per_second > 0 and done < total else ""
         speed = f", {per_second:.3g}/s" if per_second > 0 else ""
-        print(f"{what}: {done}/{total} {unit}{speed}{left}{f' · {note}' if note else ''}", file=stream, flush=True)
+        print(
+            f"{what}: {done}/{total} {unit}{speed}{left}{f' · {note}' if note else ''}",
+            file=stream,
+            flush=True,
+        )
 
     return advance

@@ -73,7 +73,8 @@ def random_orthogonal(n: int, d: int, generator: torch.Generator, device: torch.
     """Orthogonal matrices ``(n, d, d)``, uniform in O(d) by QR with the signs of R's diagonal (Mezzadri 2007)."""
     q, r = torch.linalg.qr(torch.randn(n, d, d, generator=generator, device=device))
     signs = r.diagonal(dim1=-2, dim2=-1).sign()
-    return q * torch.where(signs == 0, torch.ones_like(signs), signs)[:, None, :]
+    oriented: Tensor = q * torch.where(signs == 0, torch.ones_like(signs), signs)[:, None, :]
+    return oriented
 
 
 def views(symmetry: Symmetry, d: int) -> Tensor:
@@ -91,8 +92,8 @@ def views(symmetry: Symmetry, d: int) -> Tensor:
         return torch.eye(d)[None]
     members = []
     for order in itertools.permutations(range(d)):
-        for signs in itertools.product((1.0, -1.0), repeat=d):
-            members.append(torch.eye(d)[list(order)] * torch.tensor(signs))
+        permuted = torch.eye(d)[list(order)]
+        members += [permuted * torch.tensor(signs) for signs in itertools.product((1.0, -1.0), repeat=d)]
     return torch.stack(members)
 
 

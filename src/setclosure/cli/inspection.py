@@ -31,7 +31,8 @@ def inspect_path(path: Path, console: Console) -> bool:
         return _model(path, console)
     ensembles = sorted(path.glob("*.zarr"))
     if ensembles:
-        return any([_ensemble(ensemble, console) for ensemble in ensembles])
+        damaged = [_ensemble(ensemble, console) for ensemble in ensembles]  # print all of them
+        return any(damaged)
     raise RunError(f"{path} is no ensemble (.zarr), data folder, run folder or model; there is nothing to inspect.")
 
 

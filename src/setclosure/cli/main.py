@@ -27,7 +27,9 @@ Config = Annotated[Path, typer.Argument(help="Configuration file (YAML).", metav
 RunFolder = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN", show_default=False)]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a setting, e.g. model.closure_dim=4. Repeatable.", metavar="SECTION.KEY=VALUE"),
+    typer.Option(
+        "--set", help="Override a setting, e.g. model.closure_dim=4. Repeatable.", metavar="SECTION.KEY=VALUE"
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads; by default all cores.")]
@@ -66,7 +68,8 @@ def train(
 
 @app.command()
 def evaluate(
-    run: RunFolder, data: Annotated[Path, typer.Option("--data", help="Data folder, from simulate.", metavar="DIR")]
+    run: RunFolder,
+    data: Annotated[Path, typer.Option("--data", help="Data folder, from simulate.", metavar="DIR")],
 ) -> None:
     """Predict every test trajectory from its first frame; write RUN/metrics.json and print it."""
     from setclosure.cli.tables import metrics_table
@@ -77,14 +80,24 @@ def evaluate(
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder, or folder of a saved model.", metavar="RUN", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Run folder, or folder of a saved model.", metavar="RUN", show_default=False),
+    ],
     initial: Annotated[
-        Path, typer.Option("--initial", help="Initial microstates: .npy (N, d) or (B, N, d), or .npz of sets.", metavar="FILE")
+        Path,
+        typer.Option(
+            "--initial",
+            help="Initial microstates: .npy (N, d) or (B, N, d), or .npz of sets.",
+            metavar="FILE",
+        ),
     ],
     steps: Annotated[int, typer.Option("--steps", min=1, help="Frames to predict.")],
     out: Annotated[Path, typer.Option("--out", help="File to write: .npz with times, observables, …", metavar="FILE")],
     samples: Annotated[int, typer.Option("--samples", min=1, help="Paths of the noise for each start.")] = 1,
-    seed: Annotated[int | None, typer.Option("--seed", help="Which training seed of the run; the first by default.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Which training seed of the run; the first by default.")
+    ] = None,
 ) -> None:
     """Predict the macroscopic future of initial microstates, and say whether they lie in the training range."""
     from setclosure.cli.prediction import predict_file
@@ -106,7 +119,8 @@ def run(
     config: Config,
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.", metavar="RUN")],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Data folder to use or make; RUN/data by default.", metavar="DIR")
+        Path | None,
+        typer.Option("--data", help="Data folder to use or make; RUN/data by default.", metavar="DIR"),
     ] = None,
     resume: Resume = False,
     set_: Set = None,

@@ -53,7 +53,9 @@ def read_microstates(path: Path) -> Any:
     try:
         loaded = np.load(path, allow_pickle=False)
     except OSError as error:
-        raise MicrostateError(f"{path} cannot be read: {error.strerror or error}. Expected a .npy or .npz file.") from error
+        raise MicrostateError(
+            f"{path} cannot be read: {error.strerror or error}. Expected a .npy or .npz file."
+        ) from error
     except ValueError as error:
         raise MicrostateError(f"{path} is not a .npy or .npz file of plain numbers: {error}") from error
     if isinstance(loaded, np.ndarray):

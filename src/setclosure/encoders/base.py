@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal, Protocol
 
 from torch import Tensor, nn
@@ -37,6 +38,6 @@ def activation(name: Activation) -> nn.Module:
 def mlp(sizes: list[int], between: Activation) -> nn.Sequential:
     """Linear layers of the given ``sizes`` with an activation between them, none after the last."""
     layers: list[nn.Module] = []
-    for i, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         layers += [nn.Linear(n_in, n_out)] if i == 0 else [activation(between), nn.Linear(n_in, n_out)]
     return nn.Sequential(*layers)

@@ -47,7 +47,9 @@ def save_study(study: Study, path: Path) -> None:
 def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise ConfigurationError(f"an override reads section.key=value, for instance model.closure_dim=4; got '{override}'.")
+        raise ConfigurationError(
+            f"an override reads section.key=value, for instance model.closure_dim=4; got '{override}'."
+        )
     *sections, last = key.split(".")
     place = values
     for section in sections:

@@ -94,7 +94,9 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
             raise RunError(f"seed {seed} of {run.folder} is not trained yet. Go on with --resume first.")
         start = time.perf_counter()
         model = ClosureModel.load(target / "model")
-        rows = {split: evaluate_split(model, ensembles[split], target / "evaluation" / f"{split}.npz") for split in splits}
+        rows = {
+            split: evaluate_split(model, ensembles[split], target / "evaluation" / f"{split}.npz") for split in splits
+        }
         deviation = permutation_test(model, ensembles[splits[0]], target / "evaluation" / "permutation.npz")
         snapshots(model, ensembles[splits[0]], target / "evaluation" / "snapshots.npz")
         seconds = {"simulate": _simulation_seconds(data), **read_json(target / "seconds.json")}

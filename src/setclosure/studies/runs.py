@@ -109,7 +109,9 @@ class Run:
             for split, e in ensembles.items()
         }
         known = self.facts["ensembles"]
-        different = differences({k: known[k] for k in known.keys() & now.keys()}, {k: now[k] for k in known.keys() & now.keys()})
+        different = differences(
+            {k: known[k] for k in known.keys() & now.keys()}, {k: now[k] for k in known.keys() & now.keys()}
+        )
         if different:
             raise RunError(
                 f"the data are not those of {self.folder}:\n"

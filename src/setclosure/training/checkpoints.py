@@ -38,7 +38,10 @@ class CheckedCheckpoints(CheckpointIO):
         write_bytes(path, content + hashlib.sha256(content).digest())
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None
+        self,
+        path: str | Path,
+        map_location: Callable[..., Any] | None = None,
+        weights_only: bool | None = None,
     ) -> dict[str, Any]:
         """Read a checkpoint.
 

@@ -108,7 +108,11 @@ class Training:
             n = self.training.observables.shape[-1]
             with seeded(self.seed, "joint dynamics"):
                 dynamics = MacroDynamics(
-                    n + autoencoder.closure_dim, n, self.model.drift, self.model.diffusion, self.training.time_step
+                    n + autoencoder.closure_dim,
+                    n,
+                    self.model.drift,
+                    self.model.diffusion,
+                    self.training.time_step,
                 )
         share = settings.transient_share
         history = train_autoencoder(
@@ -126,7 +130,7 @@ class Training:
         return history
 
     def macrostates(self, autoencoder: Autoencoder) -> dict[str, Tensor]:
-        """z = [z̄, ẑ] of all training (V·M, T, D) and validation (M, T, D) frames; stored in the folder.
+        """Z = [z̄, ẑ] of all training (V·M, T, D) and validation (M, T, D) frames; stored in the folder.
 
         Under ``euclidean`` symmetry each training trajectory is encoded in V random orientations.
         """
@@ -185,7 +189,9 @@ class Training:
             return
         before = read_json(path)
         if not self.resume:
-            raise RunError(f"{self.folder} already holds a fit. Resume it (resume=True, --resume), or choose another folder.")
+            raise RunError(
+                f"{self.folder} already holds a fit. Resume it (resume=True, --resume), or choose another folder."
+            )
         different = differences(before, facts)
         if different:
             raise RunError(
@@ -239,7 +245,8 @@ def _splits(ensemble: Ensemble, validation: Ensemble | None, seed: int, memory_g
     usable = ensemble.usable
     if len(usable) < 2:
         raise EnsembleError(
-            f"{ensemble.path} has {len(usable)} usable trajectories; training needs at least two, one of them for validation."
+            f"{ensemble.path} has {len(usable)} usable trajectories; training needs at least two, "
+            "one of them for validation."
         )
     parts = split_trajectories(len(usable), (0.8, 0.2), seed)
     return Split(ensemble, source, usable[parts[0]]), Split(ensemble, source, usable[parts[1]])

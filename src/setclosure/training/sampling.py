@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from setclosure.seeds import numpy_stream
 
-T = TypeVar("T", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 
 
 class FrameSampler:
@@ -50,25 +50,25 @@ class FrameSampler:
         return stream.integers(self.n_trajectories, size=n), np.minimum(frames, len(self.cumulative) - 1)
 
 
-class BatchOfStep(Protocol[T]):
+class BatchOfStep(Protocol[T_co]):
     """Makes the batch of one training step from that step's own stream."""
 
-    def __call__(self, stream: np.random.Generator) -> T:
+    def __call__(self, stream: np.random.Generator) -> T_co:
         """Draw the batch."""
         ...
 
 
-class Steps(Dataset[T], Generic[T]):
+class Steps(Dataset[T_co], Generic[T_co]):
     """The batches of a training as a data set whose index is the step."""
 
-    def __init__(self, draw: BatchOfStep[T], n_steps: int, seed: int, stage: str) -> None:
+    def __init__(self, draw: BatchOfStep[T_co], n_steps: int, seed: int, stage: str) -> None:
         self.draw, self.n_steps, self.seed, self.stage = draw, n_steps, seed, stage
         self.rank = 0
 
     def __len__(self) -> int:
         return self.n_steps
 
-    def __getitem__(self, step: int) -> T:
+    def __getitem__(self, step: int) -> T_co:
         return self.draw(numpy_stream(self.seed, self.stage, "batch", step, self.rank))
 
 
@@ -90,7 +90,7 @@ class EpochOfSteps(Sampler[int]):
         return self.steps_per_epoch
 
 
-def step_loader(steps: Steps[T], steps_per_epoch: int, workers: int = 0) -> DataLoader[T]:
+def step_loader(steps: Steps[T_co], steps_per_epoch: int, workers: int = 0) -> DataLoader[T_co]:
     """A loader over the steps, one epoch at a time."""
     sampler = EpochOfSteps(len(steps), steps_per_epoch)
     return DataLoader(steps, batch_size=None, sampler=sampler, num_workers=workers)

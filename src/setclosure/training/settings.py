@@ -31,7 +31,10 @@ class StageSettings(Settings):
     weight_decay: float = Field(1e-4, ge=0, description="Weight decay of AdamW.")
     warmup: float = Field(0.02, ge=0, lt=1, description="Share of the steps with a rising learning rate.")
     final_learning_rate: float = Field(
-        0.0, ge=0, le=1, description="Learning rate at the end of the cosine schedule, as a share of the peak."
+        0.0,
+        ge=0,
+        le=1,
+        description="Learning rate at the end of the cosine schedule, as a share of the peak.",
     )
     gradient_clip: float | None = Field(1.0, gt=0, description="Largest norm of the gradient; null for none.")
     steps_per_epoch: int = Field(
@@ -52,7 +55,9 @@ class StageOneSettings(StageSettings):
         0.5, ge=0, le=1, description="Share of the microstates drawn where the observable changes fast."
     )
     dynamics_weight: float = Field(
-        0.0, ge=0, description="λ_dyn of the joint objective L_rec + λ_dyn L_dyn; 0 for the two-stage objective."
+        0.0,
+        ge=0,
+        description="λ_dyn of the joint objective L_rec + λ_dyn L_dyn; 0 for the two-stage objective.",
     )
 
 
@@ -65,7 +70,9 @@ class StageTwoSettings(StageSettings):
     batch_pairs: int = Field(2048, ge=2, description="One-step pairs (z_t, z_t+1) in a batch, on each device.")
     steps_per_epoch: int = Field(1000, ge=1, description="Steps between two validations and checkpoints.")
     views: int = Field(
-        4, ge=1, description="Random rotations under which each training trajectory is encoded (euclidean symmetry)."
+        4,
+        ge=1,
+        description="Random rotations under which each training trajectory is encoded (euclidean symmetry).",
     )
     transient_share: float = Field(
         0.0, ge=0, le=1, description="Share of the pairs drawn where the observable changes fast."

@@ -109,7 +109,11 @@ class StageOne(Stage):
     """
 
     def __init__(
-        self, autoencoder: Autoencoder, settings: StageOneSettings, seed: int, dynamics: MacroDynamics | None = None
+        self,
+        autoencoder: Autoencoder,
+        settings: StageOneSettings,
+        seed: int,
+        dynamics: MacroDynamics | None = None,
     ) -> None:
         super().__init__(settings, settings.steps)
         self.autoencoder, self.seed, self.dynamics = autoencoder, seed, dynamics

@@ -13,8 +13,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from setclosure.errors import MissingExtraError, TrainingError
 from setclosure.progress import progress
@@ -110,6 +110,21 @@ class _Recorder(Callback):
         self.rows, self.seconds = list(state_dict["rows"]), state_dict["seconds"]
 
 
+class _One(Dataset[Any]):
+    """A data set of one batch."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Any:
+        if index:
+            raise IndexError(index)
+        return self.batch
+
+
 def train(
     stage: Stage,
     steps: Steps[Any],
@@ -179,7 +194,7 @@ def train(
             trainer.fit(
                 stage,
                 step_loader(steps, settings.steps_per_epoch, workers),
-                DataLoader([validation], batch_size=None),
+                DataLoader(_One(validation), batch_size=None),
                 ckpt_path=checkpoint,
             )
         except SystemExit as error:  # Lightning turns Ctrl-C into exit(1)
@@ -199,8 +214,3 @@ def _loggers(settings: TrainerSettings, folder: Path) -> list[Logger] | bool:
         except ModuleNotFoundError as error:
             raise MissingExtraError("the tensorboard logger needs: pip install 'setclosure[tensorboard]'") from error
     return loggers or False
-
-
-def freeze(module: nn.Module) -> None:
-    """Evaluation mode, no gradients."""
-    module.eval().requires_grad_(False)

@@ -1,0 +1,45 @@
+# `make demo`: the whole main job in minutes.  `make test`: what CI runs.  `make bench`: the benchmarks.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: install demo test fast-test lint types layers check bench docs figures clean-demo
+
+install: $(VENV)/.installed
+
+# torch comes first and alone: a plain `torch` would bring gigabytes of CUDA that this needs not
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,bench,docs,dev,tensorboard]"
+	touch $@
+
+demo: install clean-demo
+	$(BIN)/setclosure run configs/interacting_particles/demo.yaml --out runs/demo
+
+clean-demo:
+	rm -rf runs/demo
+
+test: install
+	$(BIN)/python -m pytest
+
+fast-test: install
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+layers: install
+	$(BIN)/lint-imports
+
+check: lint types layers
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
