@@ -1,0 +1,96 @@
+"""The readable names of studies, splits, metrics and steps; an unknown name is shown as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Word:
+    """A label for tables and figures, and a sentence for a reader who does not know the word."""
+
+    label: str
+    sentence: str = ""
+
+
+STUDIES = {
+    "interacting_particles": Word(
+        "Interacting particles",
+        "In this study particles in the plane attract each other at a distance and repel each other when close; "
+        "the macroscopic quantity is the energy of the pairs, which falls as the particles arrange themselves.",
+    ),
+    "lennard_jones_mixing": Word(
+        "Lennard-Jones mixing",
+        "In this study two species of particles, separated at first, mix; the macroscopic quantities are the "
+        "mixing ratios of the two species.",
+    ),
+    "polymer": Word(
+        "Polymer in extensional flow",
+        "In this study a chain is stretched by a flow; the macroscopic quantity is its extension.",
+    ),
+    "gaussian_mixtures": Word(
+        "One-dimensional demonstration", "In this study sets of numbers are drawn from mixtures of Gaussians."
+    ),
+}
+
+SPLITS = {
+    "train": Word("Training", "the trajectories that the model was trained on"),
+    "validation": Word("Validation", "held back from training, used to choose weights"),
+    "in_dst": Word("In distribution", "same distribution of initial states as in training"),
+    "diff_init": Word("Other initial states", "initial states of a kind that training never showed"),
+    "diff_n": Word("Other number of particles", "sets of another size than in training"),
+}
+
+METRICS = {
+    "mre": Word(
+        "MRE",
+        "Mean relative error: for each test trajectory the sum over time of the squared difference between "
+        "prediction and truth, divided by the sum over time of the squared truth, then averaged over trajectories "
+        "(Eq. A.2 of the paper). It is a ratio of squared norms: 10⁻⁴ means a typical deviation of 1 %.",
+    ),
+    "mre_scaled": Word(
+        "MRE, scaled",
+        "The same ratio after the observable is scaled to [−1, 1] by its minimum and maximum over the training data.",
+    ),
+    "mmd": Word(
+        "MMD",
+        "Squared maximum mean discrepancy between predicted and true distributions, averaged over time and over "
+        "several kernel widths (App. A.2 of the paper); zero if the two are the same.",
+    ),
+    "diverged": Word(
+        "Diverged", "Rollouts that reached numbers that are not finite or beyond all bounds, and were stopped."
+    ),
+    "outside": Word("Left the range", "Rollouts that left the range of the training data; their end is extrapolation."),
+    "permutation_deviation": Word(
+        "Effect of permutation",
+        "Largest relative change of a prediction when the particles of the first microstate are renumbered; "
+        "only rounding is left if the encoder is permutation-invariant.",
+    ),
+}
+
+STEPS = {
+    "simulate": Word("Simulate the trajectories"),
+    "stage_one": Word(
+        "Stage one", "Encoder and decoder: learn a closure from which the density of the particles returns."
+    ),
+    "encode": Word("Encode every microstate"),
+    "stage_two": Word("Stage two", "Macro dynamics: learn how observable and closure move together."),
+    "evaluate": Word("Evaluate"),
+}
+
+STATUSES = {
+    "complete": "The run is complete.",
+    "interrupted": "The run was interrupted: what follows is what had been finished by then, and may change.",
+    "running": "The run was still going on when this report was made: what follows is unfinished.",
+    "failed": "The run ended with an error: what follows is what had been finished by then.",
+}
+
+
+def label(words: dict[str, Word], name: str) -> str:
+    """The readable label of ``name``, or ``name`` itself."""
+    return words[name].label if name in words else name
+
+
+def sentence(words: dict[str, Word], name: str) -> str:
+    """The explanation of ``name``, or nothing."""
+    return words[name].sentence if name in words else ""
