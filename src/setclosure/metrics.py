@@ -6,7 +6,6 @@ Dimension letters: ``M`` trajectories, ``T`` frames, ``o`` observables. NumPy, i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -220,12 +219,17 @@ def _mean_within(a: FloatArray, sigma: FloatArray, unbiased: bool) -> float:
 def _kernel_sum(a: FloatArray, b: FloatArray, sigma: FloatArray) -> float:
     """Σ_ij k(a_i, b_j) of one frame, ``(M, o)`` and ``(M', o)``, in blocks of rows that fit the cache."""
     total = 0.0
-    rows = max(1, 2**16 // len(b))
-    scale: Any = -0.5 / sigma**2
+    rows = max(1, min(len(a), 2**15 // len(b)))
+    distance, work = np.empty((rows, len(b))), np.empty((rows, len(b)))  # reused: fresh pages cost more than exp
     for first in range(0, len(a), rows):
         part = a[first : first + rows]
-        distance = np.zeros((len(part), len(b)))
+        d, w = distance[: len(part)], work[: len(part)]
+        d.fill(0.0)
         for column in range(a.shape[1]):  # differences, not |a|² + |b|² − 2ab: no cancellation
-            distance += np.square(part[:, column, None] - b[:, column])
-        total += sum(float(np.exp(s * distance).sum()) for s in scale)
+            np.subtract(part[:, column, None], b[:, column], out=w)
+            d += np.square(w, out=w)
+        for s in sigma:
+            np.multiply(d, -0.5 / s**2, out=w)
+            np.maximum(w, -700.0, out=w)  # exp(−700) is nothing, and below it slow subnormal numbers begin
+            total += float(np.exp(w, out=w).sum())
     return total / len(sigma)
