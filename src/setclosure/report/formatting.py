@@ -29,7 +29,7 @@ def number(value: Any, digits: int = 3) -> str:
     if value == 0 or (float(value).is_integer() and abs(value) < 1e6):
         return f"{int(value):,}".replace(",", "\u202f").replace("-", "\N{MINUS SIGN}")
     exponent = _exponent(value, digits)
-    if -3 <= exponent < 5:
+    if -2 <= exponent < 5:
         return f"{value:.{digits}g}".replace("-", "\N{MINUS SIGN}") if exponent < digits else f"{value:.0f}"
     return _scientific(value, exponent, digits - 1)
 
@@ -47,7 +47,7 @@ def mean_and_sd(mean: float | None, sd: float | None) -> str:
     if sd == 0:
         return f"{number(mean)} ± 0"
     exponent = _exponent(mean if mean else sd, 3)
-    if -3 <= exponent < 3:
+    if -2 <= exponent < 3:
         places = max(0, 2 - exponent)
         return f"{mean:.{places}f} ± {sd:.{places}f}".replace("-", "\N{MINUS SIGN}")
     scale = 10.0**exponent
@@ -64,7 +64,7 @@ def duration(seconds: float | None) -> str:
     """
     if seconds is None or not math.isfinite(seconds):
         return number(seconds)
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -97,7 +97,7 @@ def _cards(run: Run) -> str:
         f"<div><dt>{escape(label(SPLITS, split))}</dt><dd>{escape(values.written(value))}</dd></div>"
         for split, value in of_splits.items()
     )
-    return f'<dl class="cards" aria-label="{escape(label(METRICS, name))} of each split">{cards}</dl>'
+    return f'<p class="kicker">{escape(label(METRICS, name))} of each split</p><dl class="cards">{cards}</dl>'
 
 
 def _what(run: Run) -> str:
@@ -105,8 +105,8 @@ def _what(run: Run) -> str:
     train = ensembles.get("train", {}).get("n_trajectories") if isinstance(ensembles.get("train"), dict) else None
     n = len(run.seeds)
     return (
-        f"{escape(sentence(STUDIES, str(run.info['study'])))} A <i>closure</i> of {escape(number(dim))} numbers was learned "
-        f"from unordered sets of particles{f' ({number(train)} training trajectories)' if train else ''}, such that "
+        f"{escape(sentence(STUDIES, str(run.info['study'])))} A <i>closure</i> of {escape(number(dim))} numbers was "
+        f"learned from unordered sets of particles{f' ({number(train)} training trajectories)' if train else ''}, such that "
         "their smoothed density returns from it; then an equation of motion was learned for observable and closure "
         "together. A test predicts the observable from the first microstate and compares it with the simulation. "
         f"{'Learning was repeated with ' + str(n) + ' seeds' if n > 1 else 'Learning was done with one seed'}. "

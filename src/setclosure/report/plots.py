@@ -222,6 +222,7 @@ def closure(run: Run, split: str) -> go.Figure:
             )
         figure.update_xaxes(title_text="time" if i + columns >= shown else None, **at)
         figure.update_yaxes(nticks=5, **at)
+    figure.update_layout(margin={"t": 88})  # six entries of the legend take two lines
     return figure
 
 

@@ -102,24 +102,19 @@ def ranges(run: Run) -> Section:
         inside, error, status = arrays["in_range"].astype(bool), arrays["error"], arrays["status"]
         steps = arrays["status_step"][status != 0]
         rows.append([
-            escape(label(SPLITS, split)), number(len(error)), number(int((~inside).sum())),
-            number(int((status == 2).sum())), number(int((status == 1).sum())), number(int(steps.min())) if len(steps) else "–",
-            _median(error[inside]), _median(error[~inside]),
+            escape(label(SPLITS, split)), f"{number(int((~inside).sum()))} of {number(len(error))}",
+            number(int((status == 2).sum())), number(int((status == 1).sum())),
+            number(int(steps.min())) if len(steps) else "–", _median(error[inside]), _median(error[~inside]),
         ])  # fmt: skip
     head = [
-        "Split",
-        "Trajectories",
-        "X₀ flagged",
-        "Left the range",
-        "Diverged",
-        "Earliest frame",
-        "Median error, X₀ inside",
-        "Median error, X₀ flagged",
-    ]
+        "Split", "X₀ flagged", "Left the range", "Diverged", "Earliest frame", "Median error, inside",
+        "Median error, flagged",
+    ]  # fmt: skip
     text = (
         "<p>Before a rollout the model checks the first microstate, X₀, against what it has seen in training; during "
         "the rollout it watches the macrostate. A flag is a warning and no verdict: compare the errors in the "
-        "last two columns. The earliest frame is the first at which any rollout of the split left the range or diverged."
+        "last two columns. The earliest frame is the first at which any rollout of the split left the range or "
+        "diverged."
         f"{_first_seed(run)}</p>"
     )
     return Section("ranges", title, text + table(head, rows, "Flags of each split.", wide=True))
@@ -157,7 +152,7 @@ def permutation(run: Run) -> Section:
     if not run.permutation:
         return Section("permutation", title, missing(run.reasons["permutation"]))
     count, deviation = len(run.permutation["predicted"]), float(run.permutation["deviation"])
-    answer = "No, beyond rounding." if deviation < 1e-4 else "Yes, and more than rounding explains."
+    answer = "Not beyond rounding." if deviation < 1e-4 else "Yes, more than rounding explains."
     text = (
         f"<p>{answer} One test trajectory is predicted from {count} random orders of the particles of its first "
         f"microstate (as in Fig. 5(c) of the paper); the predictions differ by at most {escape(number(deviation))} of "
