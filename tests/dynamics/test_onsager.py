@@ -26,15 +26,23 @@ def test_the_gradient_is_that_of_the_potential(activation):
     torch.testing.assert_close(drift.potential_gradient(y), expected, rtol=1e-11, atol=1e-11)
 
 
-def test_energy_law():
-    drift = wild()
-    y = 3 * torch.randn(500, 4, dtype=torch.float64)
+def test_energy_law_of_the_dynamics_with_columns_of_very_different_rates():
+    torch.manual_seed(0)
+    walk, noise = torch.randn(10, 200, 2, dtype=torch.float64).cumsum(1), torch.randn(10, 200, 2, dtype=torch.float64)
+    dynamics = MacroDynamics(4, 1, DriftConfig(name="onsager", hidden=(16, 16)), time_step=0.5).double()
+    for parameter in dynamics.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    dynamics.set_statistics(torch.cat([walk, 1e3 * noise], dim=-1))
+    rates = dynamics.rate_scale / dynamics.scale
+    assert rates.max() > 5 * rates.min()
+    y = (3 * torch.randn(500, 4, dtype=torch.float64)).requires_grad_()
+    drift = dynamics.drift_network
+    (gradient,) = torch.autograd.grad(drift.potential(y).sum(), y)
     with torch.no_grad():
-        gradient = drift.potential_gradient(y)
-        rates = drift.root_rates.square()
-        change = (gradient * rates * drift(y)).sum(-1)  # dV/dt
-        work = (gradient * rates * drift.force(y)).sum(-1)  # f·∇V
-        least = drift.dissipation * (rates * gradient.square()).sum(-1)  # what M ≥ α r dissipates at least
+        velocity = dynamics.drift(dynamics.shift + dynamics.scale * y) / dynamics.scale
+        change = (gradient * velocity).sum(-1)  # dV/dt
+        work = (gradient * rates / 0.5 * drift.force(y)).sum(-1)  # f·∇V
+        least = drift.dissipation * (rates / 0.5 * gradient.square()).sum(-1)  # what M ≥ α r dissipates at least
     assert (change <= work - least * (1 - 1e-9)).all()
     assert (change < work - 1.01 * least).any()  # L contributes: the bound is not an identity
 
