@@ -88,6 +88,10 @@ class SplineFlow(nn.Module):
 
     def log_prob(self, x: Tensor, context: Tensor) -> Tensor:
         """Log density ``(G, K)`` of ``x (G, K, d)`` given one context for each set, ``(G, c)``."""
+        with torch.autocast(x.device.type, enabled=False):  # log-determinants need their full precision
+            return self._log_prob(x, context.to(x.dtype))
+
+    def _log_prob(self, x: Tensor, context: Tensor) -> Tensor:
         columns = list(x.unbind(dim=-1))
         total = x.new_full((), -0.5 * self.n_features * math.log(2.0 * math.pi))
         for layer, (first, biases) in enumerate(self._context_parts(context)):

@@ -67,6 +67,6 @@ class DistributionReconstruction:
 
 
 def _log_p(x: Tensor, embeddings: Tensor, decoder: ConditionalDensity) -> Tensor:
-    """log p ``(B, S, K)`` at ``x (B, S, K, d)``."""
+    """Log p ``(B, S, K)`` at ``x (B, S, K, d)``."""
     log_p = decoder.log_prob(x.flatten(0, 1), embeddings.flatten(0, 1))
     return log_p.unflatten(0, embeddings.shape[:2])
