@@ -1,0 +1,1 @@
+"""Ensembles of trajectories on disk: the store, batches from memory or disk, splits."""

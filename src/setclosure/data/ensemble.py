@@ -1,0 +1,484 @@
+"""Ensembles on disk: M trajectories of T frames in one Zarr group, each trajectory its own chunk and checksum."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import shutil
+import threading
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from zarr.codecs import ZstdCodec
+
+from setclosure.data import from_arrays as arrays_in
+from setclosure.data.assemble import assemble
+from setclosure.data.trajectory import Array, Layout, Trajectory
+from setclosure.errors import DamagedFileError, EnsembleError, SchemaVersionError, SetclosureWarning
+from setclosure.files import storage_errors
+from setclosure.microstates import MicrostateBatch
+from setclosure.observables.registry import Function, Observable
+
+SCHEMA = 1
+"""Version of the layout on disk."""
+
+READERS = 4
+"""Threads that read and check trajectories side by side."""
+
+
+class Ensemble:
+    """An ensemble on disk; make one with :meth:`create` or :meth:`from_arrays`, read one with :meth:`open`.
+
+    The group holds ``points`` (M, T, N, d) float32, ``observables`` (M, T, o) float64 and, where they vary,
+    ``counts`` (M, T) int32, ``species`` (M, N) uint8 and ``masses`` (M, T, N) float32. A chunk never holds more than
+    one trajectory, so several processes can write different trajectories at once. The SHA-256 of a trajectory in
+    ``digest`` (M, 32) is written after everything else of it: a trajectory without one was never finished.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> points = np.random.default_rng(0).normal(size=(4, 10, 20, 2))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> ensemble = Ensemble.from_arrays(f"{folder.name}/mine.zarr", points, observables="extension", times=range(10))
+    >>> ensemble.n_trajectories, ensemble.observables().shape, len(ensemble.trajectory(0))
+    (4, (4, 10, 1), 10)
+    """
+
+    def __init__(self, path: Path, group: zarr.Group, facts: dict[str, Any], arrays: dict[str, Any]) -> None:
+        self.path = path
+        self._group, self._facts, self._arrays = group, facts, arrays
+        self.layout = Layout.from_json(facts["layout"])
+        self._lock = threading.Lock()
+
+    # ── making and opening ────────────────────────────────────────────────────────────────────────────────────
+
+    @classmethod
+    def create(
+        cls, path: str | Path, layout: Layout, n_trajectories: int, provenance: dict[str, Any] | None = None
+    ) -> Ensemble:
+        """Make an ensemble without trajectories; :meth:`commit` adds them.
+
+        Parameters
+        ----------
+        path : path
+            Of the new group, by custom ``DIR/<split>.zarr``.
+        layout : Layout
+            What the trajectories have in common.
+        n_trajectories : int
+            M.
+        provenance : dict, optional
+            Where the data come from, as JSON values.
+
+        Raises
+        ------
+        EnsembleError
+            If there is something at ``path`` already.
+        StorageError
+            If the folder may not be written or the disk is full.
+        """
+        path = Path(path)
+        if n_trajectories < 1:
+            raise EnsembleError(f"an ensemble has at least one trajectory; got {n_trajectories}.")
+        if path.exists():
+            raise EnsembleError(f"{path} exists already. Open it with Ensemble.open, or choose another path.")
+        facts = {
+            "schema": SCHEMA,
+            "layout": layout.to_json(),
+            "n_trajectories": n_trajectories,
+            "provenance": {"setclosure": version("setclosure")} | (provenance or {}),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        # made elsewhere and renamed, so that a killed process leaves no half-made group under the name
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
+            group = zarr.create_group(unfinished, attributes={"setclosure": facts})
+            for name, (shape, dtype) in _stored(layout, n_trajectories).items():
+                group.create_array(
+                    name,
+                    shape=shape,
+                    chunks=(1, *shape[1:]),
+                    dtype=dtype,
+                    # a digest does not compress, and reading all of them must be fast
+                    compressors=None if name == "digest" else ZstdCodec(level=1),
+                    fill_value=0,
+                )
+            unfinished.rename(path)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Ensemble:
+        """Open an ensemble for reading, or to :meth:`commit` to it.
+
+        Raises
+        ------
+        EnsembleError
+            If nothing is there, or it is no ensemble.
+        SchemaVersionError
+            If a newer version of setclosure wrote it.
+        DamagedFileError
+            If its description is damaged.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise EnsembleError(
+                f"there is no ensemble at {path}. Make one with 'setclosure simulate' or Ensemble.from_arrays."
+            )
+        if not (path / "zarr.json").is_file():
+            raise EnsembleError(
+                f"{path} is not an ensemble: a folder with a zarr.json that setclosure wrote is expected. "
+                "A data folder holds one such folder for each split, DATA/train.zarr for instance."
+            )
+        try:
+            group = zarr.open_group(path, mode="r+")
+            facts: Any = group.attrs.get("setclosure")
+        except Exception as error:  # zarr raises many kinds for a description that it cannot read
+            raise DamagedFileError(f"the description {path}/zarr.json is damaged ({error}). {_RESTORE}") from error
+        if not isinstance(facts, dict) or "schema" not in facts:
+            raise EnsembleError(f"{path} is a Zarr group, but not an ensemble that setclosure wrote.")
+        if facts["schema"] != SCHEMA:
+            raise SchemaVersionError(
+                f"{path} has schema {facts['schema']!r}; this version of setclosure reads {SCHEMA}. "
+                "Install the version that wrote it "
+                f"({facts.get('provenance', {}).get('setclosure', 'unknown')}) or a newer one, or make the data again."
+            )
+        try:
+            layout = Layout.from_json(facts["layout"])
+            expected = _stored(layout, facts["n_trajectories"])
+            arrays: dict[str, Any] = {name: group[name] for name in expected}
+            different = [
+                n
+                for n, (shape, dtype) in expected.items()
+                if (arrays[n].shape, arrays[n].dtype) != (shape, np.dtype(dtype))
+            ]
+        except Exception as error:
+            raise DamagedFileError(f"the description of {path} is damaged ({error!r}). {_RESTORE}") from error
+        if different:
+            raise DamagedFileError(f"{path}: shape or dtype of {', '.join(different)} was changed. {_RESTORE}")
+        return cls(path, group, facts, arrays)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        path: str | Path,
+        points: Any,
+        observables: Array | Function | Observable | str,
+        *,
+        times: Iterable[float],
+        species: Any = None,
+        masses: Any = None,
+        observable_names: tuple[str, ...] | None = None,
+        species_names: tuple[str, ...] | None = None,
+        name: str = "user data",
+        units: str = "as given",
+    ) -> Ensemble:
+        """Make an ensemble from your own trajectories.
+
+        Parameters
+        ----------
+        path : path
+            Of the new group.
+        points : array or nested sequences
+            ``(M, T, N, d)``, or for sets that vary in size M sequences of T arrays ``(N_mt, d)``.
+        observables : array, function or str
+            ``(M, T, o)`` or ``(M, T)`` values; or a function from a :class:`~setclosure.MicrostateBatch` to
+            ``(B, o)``; or the name of a registered observable.
+        times : sequence of float
+            Times of the T frames.
+        species : array, optional
+            Species 0 … S−1 of each particle, ``(N,)`` for all trajectories or ``(M, N)``.
+        masses : array or nested sequences, optional
+            Positive weights of the particles in the shape of ``points`` without d, or ``(N,)`` for all frames.
+        observable_names, species_names : tuple of str, optional
+            Names of the o observables and the S species.
+        name, units : str
+            For people.
+
+        Raises
+        ------
+        MicrostateError
+            If shapes do not fit, a set is empty or a number is NaN or infinite, with the trajectory and the frame.
+        EnsembleError
+            If a trajectory has one frame only, or ``path`` exists.
+        """
+        layout, trajectories = arrays_in.read(
+            points,
+            observables,
+            times=tuple(float(t) for t in times),
+            species=species,
+            masses=masses,
+            observable_names=observable_names,
+            species_names=species_names,
+            name=name,
+            units=units,
+        )
+        for i, trajectory in enumerate(trajectories):
+            trajectory.packed(layout, i)  # everything is checked before anything is written
+        ensemble = cls.create(path, layout, len(trajectories), {"source": "arrays"})
+        for i, trajectory in enumerate(trajectories):
+            ensemble.commit(i, trajectory)
+        return ensemble
+
+    def commit(self, index: int, trajectory: Trajectory) -> None:
+        """Write trajectory ``index``; it counts as written only when its digest is there.
+
+        Raises
+        ------
+        MicrostateError
+            If it does not fit the layout, or holds NaN or infinite numbers.
+        StorageError
+            If the disk is full or the folder may not be written.
+        """
+        content = trajectory.packed(self.layout, index)
+        digest = np.frombuffer(_digest(content), np.uint8)
+        with storage_errors(self.path):
+            if index < len(self._digests) and self._digests[index].any():
+                self._arrays["digest"][index] = 0  # of a damaged trajectory that is written again
+            for name, array in content.items():
+                self._arrays[name][index] = array
+            self._arrays["digest"][index] = digest
+        with self._lock:
+            self._digests[index] = digest
+            self.__dict__.pop("usable", None)
+
+    # ── what it says about itself ─────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def n_trajectories(self) -> int:
+        """M, committed or not."""
+        return int(self._facts["n_trajectories"])
+
+    @property
+    def n_frames(self) -> int:
+        """T."""
+        return self.layout.n_frames
+
+    @property
+    def max_particles(self) -> int:
+        """N, the most particles of a microstate."""
+        return self.layout.max_particles
+
+    @property
+    def n_features(self) -> int:
+        """Features of a particle, d."""
+        return self.layout.n_features
+
+    @property
+    def n_species(self) -> int:
+        """S."""
+        return self.layout.n_species
+
+    @property
+    def species_names(self) -> tuple[str, ...]:
+        """Names of the S species."""
+        return self.layout.species_names
+
+    @property
+    def times(self) -> Array:
+        """Times of the frames, ``(T,)``."""
+        return np.array(self.layout.times)
+
+    @property
+    def time_step(self) -> float:
+        """Time from one frame to the next (the mean one)."""
+        return (self.layout.times[-1] - self.layout.times[0]) / (self.n_frames - 1)
+
+    @property
+    def observable(self) -> str:
+        """Registered name of the observable."""
+        return self.layout.observable
+
+    @property
+    def observable_names(self) -> tuple[str, ...]:
+        """Names of the o observables."""
+        return self.layout.observable_names
+
+    @property
+    def units(self) -> str:
+        """Units, for people."""
+        return self.layout.units
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the data come from: configuration, seed, split and version of the package."""
+        return dict(self._facts["provenance"])
+
+    @functools.cached_property
+    def _digests(self) -> Array:
+        """``(M, 32)``; all ones where the digest cannot be read."""
+        digest = self._arrays["digest"]
+        try:
+            return np.array(digest[:])
+        except Exception:  # one of them is damaged: find out which
+            rows = np.full(digest.shape, 255, np.uint8)
+            for i in range(len(rows)):
+                try:
+                    rows[i] = digest[i]
+                except Exception:
+                    continue
+            return rows
+
+    @property
+    def committed(self) -> Array:
+        """Which trajectories were written completely, ``(M,)`` boolean."""
+        return np.asarray(self._digests.any(axis=1))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over layout and digests: equal for equal data, wherever they are and whoever wrote them when."""
+        head = json.dumps({"schema": SCHEMA, "layout": self.layout.to_json()}, sort_keys=True).encode()
+        return hashlib.sha256(head + self._digests.tobytes()).hexdigest()
+
+    @functools.cached_property
+    def usable(self) -> Array:
+        """Indices of the committed and undamaged trajectories; the first use reads and checks all of them.
+
+        Warns
+        -----
+        SetclosureWarning
+            Naming the damaged trajectories, if there are any.
+        """
+        damaged = self.verify()
+        if damaged:
+            warnings.warn(
+                f"{self.path}: {len(damaged)} of {self.n_trajectories} trajectories are damaged and are left out: "
+                f"{_listed(damaged)}. Simulate again with the same configuration to redo just these, or restore "
+                "the files.",
+                SetclosureWarning,
+                stacklevel=2,
+            )
+        return np.setdiff1d(np.flatnonzero(self.committed), damaged)
+
+    def verify(self) -> list[int]:
+        """Indices of the damaged trajectories: committed, but not readable or with another checksum."""
+
+        def is_damaged(i: int) -> bool:
+            try:
+                self._content(i)
+            except DamagedFileError:
+                return True
+            return False
+
+        indices = [int(i) for i in np.flatnonzero(self.committed)]
+        with ThreadPoolExecutor(READERS) as pool:
+            return [i for i, bad in zip(indices, pool.map(is_damaged, indices), strict=True) if bad]
+
+    def summary(self) -> dict[str, Any]:
+        """What ``setclosure inspect`` prints."""
+        return {
+            "system": self.layout.name,
+            "schema": SCHEMA,
+            "created": self._facts["created"],
+            "trajectories": f"{int(self.committed.sum())} of {self.n_trajectories}",
+            "frames": f"{self.n_frames}, {self.time_step:g} apart",
+            "particles": f"{'up to ' if self.layout.ragged else ''}{self.max_particles}",
+            "features of a particle": self.n_features,
+            "species": ", ".join(self.species_names),
+            "observables": ", ".join(self.observable_names),
+            "units": self.units,
+            "fingerprint": self.fingerprint,
+            "provenance": json.dumps(self.provenance),
+        }
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def observables(self, indices: Array | None = None) -> Array:
+        """Observables of some trajectories (the usable ones by default), ``(M', T, o)`` float64."""
+        wanted = self.usable if indices is None else np.asarray(indices)
+        shape = (len(wanted), self.n_frames, len(self.observable_names))
+        out = np.empty(shape)
+        with ThreadPoolExecutor(READERS) as pool:
+            for k, row in enumerate(pool.map(lambda i: self._read("observables", int(i)), wanted)):
+                out[k] = row
+        return out
+
+    def microstates(self, trajectories: Array, frames: Array) -> MicrostateBatch:
+        """Microstates of any trajectories ``(B,)`` and frames ``(B,)``; a trajectory is read once per call.
+
+        Raises
+        ------
+        DamagedFileError
+            If a trajectory cannot be read.
+        EnsembleError
+            If one was never committed or does not exist.
+        """
+        trajectories, frames = np.asarray(trajectories), np.asarray(frames)
+        B, N, d = len(trajectories), self.max_particles, self.n_features
+        rows: dict[str, Array] = {}
+        for i in np.unique(trajectories):
+            of_i = trajectories == i
+            for name, array in self.arrays(int(i)).items():
+                part = array[frames[of_i]] if name != "species" else array[None]
+                rows.setdefault(name, np.empty((B, *part.shape[1:]), part.dtype))[of_i] = part
+        if not rows:
+            raise EnsembleError("no microstates were asked for; give at least one trajectory and frame.")
+        return assemble(
+            rows["points"].reshape(B, N, d), rows.get("counts"), rows.get("species"), rows.get("masses"), self.n_species
+        )
+
+    def trajectory(self, index: int) -> MicrostateBatch:
+        """The T microstates of one trajectory."""
+        return self.microstates(np.full(self.n_frames, index), np.arange(self.n_frames))
+
+    def arrays(self, index: int) -> dict[str, Array]:
+        """The arrays of the microstates of one trajectory as they are stored, without its observables.
+
+        Raises
+        ------
+        DamagedFileError
+            If they cannot be read.
+        EnsembleError
+            If the trajectory was never committed or does not exist.
+        """
+        if not 0 <= index < self.n_trajectories or not self.committed[index]:
+            raise EnsembleError(
+                f"{self.path} has no trajectory {index}: {int(self.committed.sum())} of {self.n_trajectories} "
+                "are there. Simulate again with the same configuration to complete it."
+            )
+        return {name: self._read(name, index) for name in self._arrays if name not in ("digest", "observables")}
+
+    def _read(self, name: str, index: int) -> Array:
+        try:
+            return np.asarray(self._arrays[name][index])
+        except Exception as error:  # Zarr and its codecs raise many kinds for bytes that they cannot decode
+            raise DamagedFileError(
+                f"{self.path}: '{name}' of trajectory {index} cannot be read ({error}). Simulate again with the same "
+                "configuration to redo just this trajectory, or restore the file."
+            ) from error
+
+    def _content(self, index: int) -> dict[str, Array]:
+        """All arrays of one trajectory, checked against its digest."""
+        content = {name: self._read(name, index) for name in self._arrays if name != "digest"}
+        if _digest(content) != self._digests[index].tobytes():
+            raise DamagedFileError(f"{self.path}: the content of trajectory {index} does not have its checksum.")
+        return content
+
+
+_RESTORE = "Restore it from a copy, or make the ensemble again at another path."
+
+
+def _stored(layout: Layout, n_trajectories: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    return layout.arrays(n_trajectories) | {"digest": ((n_trajectories, 32), "uint8")}
+
+
+def _digest(content: dict[str, Array]) -> bytes:
+    """SHA-256 of the arrays of a trajectory, in the order of their names."""
+    total = hashlib.sha256()
+    for name in sorted(content):
+        total.update(name.encode())
+        total.update(np.ascontiguousarray(content[name]).data)
+    return total.digest()
+
+
+def _listed(indices: list[int], most: int = 20) -> str:
+    text = ", ".join(map(str, indices[:most]))
+    return text if len(indices) <= most else f"{text} … ({len(indices)} in all)"

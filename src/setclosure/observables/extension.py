@@ -1,0 +1,15 @@
+"""The extension of a set along its first feature (polymers, Sec. 4.4)."""
+
+from __future__ import annotations
+
+import torch
+
+from setclosure.microstates import MicrostateBatch
+from setclosure.observables.registry import register
+
+
+@register("extension")
+def extension(microstates: MicrostateBatch) -> torch.Tensor:
+    """Largest minus smallest first feature of the particles, ``(B,)``."""
+    x, there = microstates.points[..., 0], microstates.mask
+    return x.masked_fill(~there, -torch.inf).amax(dim=1) - x.masked_fill(~there, torch.inf).amin(dim=1)

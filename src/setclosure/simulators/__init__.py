@@ -1,0 +1,1 @@
+"""Microscopic simulators, and campaigns that fill ensembles with their trajectories."""
