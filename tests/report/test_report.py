@@ -101,14 +101,35 @@ def test_nothing_but_run_json(run: Path) -> None:
     assert "This run has no results yet." in _text(build_report(run))
 
 
-def test_arrays_that_do_not_fit_are_named(run: Path) -> None:
-    file = run / "seed-0" / "evaluation" / "in_dst.npz"
-    with np.load(file) as stored:
+@pytest.mark.parametrize(
+    ("file", "name", "axis"),
+    [
+        ("in_dst", "predicted", 1),
+        ("in_dst", "closure_true", 1),
+        ("permutation", "times", 0),
+        ("snapshots", "decoded", 3),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(run: Path, file: str, name: str, axis: int) -> None:
+    path = run / "seed-0" / "evaluation" / f"{file}.npz"
+    with np.load(path) as stored:
         arrays = dict(stored)
-    np.savez(file, **(arrays | {"predicted": arrays["predicted"][:, :-1]}))
+    arrays[name] = np.delete(arrays[name], 0, axis)
+    np.savez(path, **arrays)
     text = _text(build_report(run))
-    assert "in_dst.npz holds arrays that do not fit together" in text
-    assert "predicted (60, 300, 1)" in text
+    assert f"{file}.npz holds arrays that do not fit together" in text
+    assert f"{name} {arrays[name].shape}" in text
+
+
+def test_a_run_without_closure_has_no_figure_of_it(run: Path) -> None:
+    for path in (run / "seed-0" / "evaluation").glob("*_*.npz"):
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        del arrays["picks"], arrays["closure_true"], arrays["closure_predicted"]
+        np.savez(path, **arrays)
+    page = build_report(run).read_text()
+    assert 'id="fig-closure"' not in page
+    assert 'id="fig-predictions"' in page
 
 
 NOT_A_RUN = (
@@ -148,7 +169,7 @@ def test_pickled_arrays_are_not_loaded(run: Path) -> None:
 def test_error_over_time_is_a_share_of_the_mre(run: Path) -> None:
     arrays = load_run(run).evaluations["in_dst"]
     squared = np.nan_to_num(reduce.error_over_time(arrays["truth"], arrays["predicted"])) ** 2
-    np.testing.assert_allclose(squared.mean(axis=1), arrays["error"], rtol=1e-10)
+    np.testing.assert_allclose(squared[:, 1:].mean(axis=1), arrays["error"], rtol=1e-10)
 
 
 def test_one_dimensional_densities_are_curves(run: Path) -> None:

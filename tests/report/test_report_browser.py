@@ -96,7 +96,7 @@ def test_selector_changes_the_curves(browser: Any, tmp_path: Path) -> None:
         "return document.querySelector('#fig-predictions .plot').layout.annotations.map(a => a.text)"
     )
     assert browser.execute_script(read) != before
-    assert "trajectory 7, diverged at frame 200" in titles
+    assert "trajectory 7: diverged at frame 200" in titles
     assert browser.get_log("browser") == []
 
 

@@ -115,7 +115,7 @@ def provenance(run: Run) -> Section:
                 ", ".join(str(v) for v in (_machine_in_words(run, escaped=False), memory, machine.get("system")) if v)
             ),
         ),
-        ("GPU", escape(machine.get("gpu") or "none used")),
+        ("GPU", escape(machine.get("gpu") or "none")),
         ("Versions", escape(", ".join(f"{k} {v}" for k, v in versions.items() if v)) or "unknown"),
     ]
     repeat = (

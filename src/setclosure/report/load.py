@@ -16,12 +16,21 @@ from setclosure.files import read_json
 SCHEMA = 1
 Array = NDArray[Any]
 
-_EVALUATION = ("times", "truth", "predicted", "observable_names", "status", "status_step", "error", "in_range")
-_PICKS = ("picks", "closure_true", "closure_predicted")
-_SNAPSHOTS = ("frames", "times", "points", "species", "grid_x", "grid_y", "decoded", "target")
+# what each file must hold, by dimension letters: the same letter is the same length
+_EVALUATION = {
+    "times": "T", "truth": "MTo", "predicted": "MTo", "observable_names": "o", "status": "M", "status_step": "M",
+    "error": "M", "in_range": "M",
+}  # fmt: skip
+_SAMPLES = {"predicted": "MRTo"}
+_PICKS = {"picks": "P", "closure_true": "PTc", "closure_predicted": "PTc"}
+_PERMUTATION = {"times": "T", "truth": "To", "predicted": "PTo", "deviation": ""}
+_SNAPSHOTS = {
+    "frames": "F", "times": "F", "points": "FNd", "species": "N", "grid_x": "G", "grid_y": "H", "decoded": "FSHG",
+    "target": "FSHG",
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
     """What a run folder holds; a piece that is missing or damaged is empty, and ``reasons`` says why.
 
@@ -86,26 +95,24 @@ def load_run(path: str | Path) -> Run:
     if isinstance(metrics, dict):
         run.metrics.update(metrics)
     try:
-        object.__setattr__(run, "configuration", (path / "config.yaml").read_text())
+        run.configuration = (path / "config.yaml").read_text()
     except (OSError, UnicodeDecodeError) as error:
         run.reasons["configuration"] = _reason("config.yaml", error)
     for seed in run.seeds:
         history = _json(path / f"seed-{seed}" / "history.json", "history", run.reasons)
-        if isinstance(history, dict):
-            run.histories[seed] = history
+        if history is not None:
+            _keep_history(seed, history, run)
         for file in sorted((path / f"seed-{seed}" / "evaluation").glob("*.npz")):
             if file.stem not in ("permutation", "snapshots"):
-                status = _arrays(file, ("status",), f"status {seed} {file.stem}", run.reasons)
+                status = _arrays(file, {"status": "M"}, f"status {seed} {file.stem}", run.reasons)
                 if status:
                     run.statuses[seed, file.stem] = status["status"]
     for name in _splits(first, info):
         arrays = _arrays(first / f"{name}.npz", _EVALUATION, f"evaluation {name}", run.reasons)
         if arrays:
-            _check_evaluation(name, arrays, run)
-    run.permutation.update(
-        _arrays(first / "permutation.npz", ("times", "truth", "predicted", "deviation"), "permutation", run.reasons)
-    )
-    run.snapshots.update(_arrays(first / "snapshots.npz", _SNAPSHOTS, "snapshots", run.reasons))
+            run.evaluations[name] = arrays
+    run.permutation = _arrays(first / "permutation.npz", _PERMUTATION, "permutation", run.reasons)
+    run.snapshots = _arrays(first / "snapshots.npz", _SNAPSHOTS, "snapshots", run.reasons)
     return run
 
 
@@ -155,33 +162,46 @@ def _json(file: Path, piece: str, reasons: dict[str, str]) -> Any:
         return None
 
 
-def _arrays(file: Path, names: tuple[str, ...], piece: str, reasons: dict[str, str]) -> dict[str, Array]:
-    """Arrays ``names`` of an npz file, and the optional ones; nothing, and a reason, if one is not there."""
+def _keep_history(seed: int, history: Any, run: Run) -> None:
+    """Keep the records of every stage that have a step."""
+    try:
+        run.histories[seed] = {stage: [r for r in records if "step" in r] for stage, records in history.items()}
+    except (AttributeError, TypeError):
+        run.reasons["history"] = f"seed-{seed}/history.json holds no list of records for each stage."
+
+
+def _arrays(file: Path, shapes: dict[str, str], piece: str, reasons: dict[str, str]) -> dict[str, Array]:
+    """Arrays of an npz file whose shapes fit together; nothing, and a reason, if one is not there or does not fit."""
     try:
         with np.load(file, allow_pickle=False) as stored:
-            lacking = [name for name in names if name not in stored]
+            lacking = [name for name in shapes if name not in stored]
             if lacking:
                 reasons[piece] = f"{file.name} lacks {', '.join(lacking)}."
                 return {}
-            optional = tuple(name for name in _PICKS if name in stored) if len(names) > 1 else ()
-            return {name: stored[name] for name in names + optional}
+            optional = _PICKS if shapes is _EVALUATION and all(name in stored for name in _PICKS) else {}
+            arrays = {name: stored[name] for name in shapes | optional}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         reasons[piece] = _reason(file.name, error)
         return {}
+    wanted = shapes | optional | (_SAMPLES if shapes is _EVALUATION and arrays["predicted"].ndim == 4 else {})
+    if _fit(arrays, wanted) and all(0 <= m < len(arrays["truth"]) for m in arrays.get("picks", ())):
+        return arrays
+    held = ", ".join(f"{name} {value.shape}" for name, value in arrays.items())
+    reasons[piece] = f"{file.name} holds arrays that do not fit together: {held}."
+    return {}
 
 
-def _check_evaluation(name: str, arrays: dict[str, Array], run: Run) -> None:
-    """Keep the arrays of one split if their shapes fit together, else say which do not."""
-    truth, predicted = arrays["truth"], arrays["predicted"]
-    fits = truth.ndim == 3 and predicted.ndim in (3, 4) and len(truth) > 0
-    fits = fits and (predicted.shape[0], *predicted.shape[-2:]) == truth.shape
-    fits = fits and truth.shape[1:] == (len(arrays["times"]), len(arrays["observable_names"]))
-    fits = fits and all(arrays[key].shape == truth.shape[:1] for key in ("status", "status_step", "error", "in_range"))
-    if fits:
-        run.evaluations[name] = arrays
-    else:
-        shapes = ", ".join(f"{key} {value.shape}" for key, value in arrays.items())
-        run.reasons[f"evaluation {name}"] = f"{name}.npz holds arrays that do not fit together: {shapes}."
+def _fit(arrays: dict[str, Array], wanted: dict[str, str]) -> bool:
+    """Whether every array has its dimensions, not empty, and each letter one length throughout."""
+    lengths: dict[str, int] = {}
+    return all(
+        len(arrays[name].shape) == len(letters)
+        and all(
+            (n > 0 or letter == "c") and lengths.setdefault(letter, n) == n
+            for letter, n in zip(letters, arrays[name].shape, strict=True)
+        )
+        for name, letters in wanted.items()
+    )
 
 
 def _reason(name: str, error: Exception) -> str:

@@ -104,12 +104,13 @@ def _what(run: Run) -> str:
     ensembles, dim = run.info.get("ensembles") or {}, run.info.get("closure_dim")
     train = ensembles.get("train", {}).get("n_trajectories") if isinstance(ensembles.get("train"), dict) else None
     n = len(run.seeds)
+    trained_on = f" ({number(train)} training trajectories)" if train else ""
+    repeated = f"repeated with {n} seeds" if n > 1 else "done with one seed"
     return (
         f"{escape(sentence(STUDIES, str(run.info['study'])))} A <i>closure</i> of {escape(number(dim))} numbers was "
-        f"learned from unordered sets of particles{f' ({number(train)} training trajectories)' if train else ''}, such that "
-        "their smoothed density returns from it; then an equation of motion was learned for observable and closure "
-        "together. A test predicts the observable from the first microstate and compares it with the simulation. "
-        f"{'Learning was repeated with ' + str(n) + ' seeds' if n > 1 else 'Learning was done with one seed'}. "
+        f"learned from unordered sets of particles{trained_on}, such that their smoothed density returns from it; then "
+        "an equation of motion was learned for observable and closure together. A test predicts the observable from "
+        f"the first microstate and compares it with the simulation. Learning was {repeated}. "
         "(Drag in a figure to enlarge a part of it; a double click brings back the whole.)"
     )
 

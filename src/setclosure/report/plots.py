@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from setclosure.report import reduce
-from setclosure.report.formatting import escape
+from setclosure.report.formatting import escape, number
 from setclosure.report.load import Run
 from setclosure.report.style import FONT, INK, MUTED, PREDICTED, TRUTH, colour, fade
 from setclosure.report.words import SPLITS, STEPS, label
@@ -50,7 +50,9 @@ def predictions(run: Run, split: str) -> go.Figure:
     arrays = run.evaluations[split]
     picks = _picks(arrays)
     names = [escape(name) for name in arrays["observable_names"]]
-    titles = [f"trajectory {m}{_ended(arrays, m)}" for m in picks]
+    error = arrays["error"]
+    picks.sort(key=lambda m: float(np.nan_to_num(error[m], nan=np.inf)))
+    titles = [f"trajectory {m}: {_ended(arrays, m) or 'error ' + number(float(error[m]))}" for m in picks]
     figure = panels(len(names), len(picks), titles)
     keep = reduce.thin(len(arrays["times"]))
     times = arrays["times"][keep]
@@ -92,7 +94,7 @@ def errors(run: Run) -> go.Figure:
     figure = panels(1, 1)
     for k, (split, arrays) in enumerate(run.evaluations.items()):
         keep = reduce.thin(len(arrays["times"]))
-        error = reduce.error_over_time(arrays["truth"][:, keep], arrays["predicted"][..., keep, :])
+        error = reduce.error_over_time(arrays["truth"], arrays["predicted"])[:, keep]
         low, median, high = reduce.quantiles(error, axis=0)
         name, times = escape(label(SPLITS, split)), arrays["times"][keep]
         seen = np.isfinite(median)
@@ -296,4 +298,4 @@ def _picks(arrays: dict[str, Array]) -> list[int]:
 
 def _ended(arrays: dict[str, Array], m: int) -> str:
     what = {1: "diverged", 2: "left the range"}.get(int(arrays["status"][m]))
-    return f", {what} at frame {int(arrays['status_step'][m])}" if what else ""
+    return f"{what} at frame {int(arrays['status_step'][m])}" if what else ""

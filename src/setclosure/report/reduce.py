@@ -42,11 +42,11 @@ def band(predicted: Array) -> tuple[Array, Array] | None:
 def error_over_time(truth: Array, predicted: Array) -> Array:
     """Deviation of each trajectory over time, relative to the truth's root mean square, ``(M, T)``.
 
-    ``e(t) = |predicted(t) − true(t)| / sqrt(mean_t |true(t)|²)``; the time average of e² is the trajectory's share of
-    the MRE (Eq. A.2). Frame 0 is given, so a zero there is NaN: it has no place on a logarithmic axis.
+    ``e(t) = |predicted(t) − true(t)| / sqrt(mean_t |true(t)|²)``; the mean of e² over the predicted frames t ≥ 1 is the
+    trajectory's share of the MRE (App. A.2). Frame 0 is given, so a zero there is NaN: a logarithmic axis has no zero.
     """
     deviation = np.linalg.norm(mean_rollout(predicted) - truth, axis=-1)
-    size = np.sqrt((np.linalg.norm(truth, axis=-1) ** 2).mean(axis=1, keepdims=True))
+    size = np.sqrt((np.linalg.norm(truth[:, 1:], axis=-1) ** 2).mean(axis=1, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         error = deviation / size
     return np.where(error > 0, error, np.nan)

@@ -52,7 +52,9 @@ def predictions(run: Run) -> Section:
     several = any(arrays["predicted"].ndim == 4 for arrays in run.evaluations.values())
     caption = (
         "Test trajectories that training never saw. The model was given the first microstate alone; everything after "
-        "time 0 is predicted." + (" The band holds 80 % of the sampled rollouts." if several else "") + _first_seed(run)
+        "time 0 is predicted. Panels are ordered by the error of the trajectory."
+        + (" The band holds 80 % of the sampled rollouts." if several else "")
+        + _first_seed(run)
     )
     observables = ", ".join(escape(name) for name in run.observables)
     alt = f"Curves of {observables} over time, true and predicted, for picked test trajectories of each split."
@@ -131,8 +133,8 @@ def snapshots(run: Run) -> Section:
         "One test trajectory. "
         + (f"The {S} species have a colour each. " if S > 1 else "")
         + "The target is the particles smoothed by a Gaussian of bandwidth "
-        f"{escape(number(run.info.get('bandwidth')))}; the decoded density is all that the decoder recovers from the "
-        f"{escape(number(run.info.get('closure_dim')))} numbers of the closure. Target and decoded density share one "
+        f"{escape(number(run.info.get('bandwidth')))} (or of the grid’s spacing, if larger); the decoded density is all "
+        f"that the decoder recovers from the {escape(number(run.info.get('closure_dim')))} numbers of the closure. Target and decoded density share one "
         "colour scale in each frame, from zero (white) to the larger of their maxima." + _first_seed(run)
     )
     size = (
@@ -152,11 +154,12 @@ def permutation(run: Run) -> Section:
     if not run.permutation:
         return Section("permutation", title, missing(run.reasons["permutation"]))
     count, deviation = len(run.permutation["predicted"]), float(run.permutation["deviation"])
-    answer = "Not beyond rounding." if deviation < 1e-4 else "Yes, more than rounding explains."
+    size = float(np.nanmax(np.abs(run.permutation["truth"])))
+    answer = "Not beyond rounding." if deviation < 1e-4 * size else "Yes, more than rounding explains."
     text = (
         f"<p>{answer} One test trajectory is predicted from {count} random orders of the particles of its first "
-        f"microstate (as in Fig. 5(c) of the paper); the predictions differ by at most {escape(number(deviation))} of "
-        "their size.</p>"
+        "microstate (as in Fig. 5(c) of the paper); the predictions differ by at most "
+        f"{escape(number(deviation))}, where the observable reaches {escape(number(size))}.</p>"
     )
     caption = "Predictions from the reordered first microstates, drawn over each other, and the truth." + _first_seed(
         run

@@ -36,13 +36,21 @@ def tables(run: Run) -> dict[str, dict[str, Any]]:
     return {
         name: value
         for name, value in run.metrics.items()
-        if name != "seconds" and isinstance(value, dict) and not is_value(value) and all(map(is_value, value.values()))
+        if name not in ("seconds", "permutation")
+        and isinstance(value, dict)
+        and not is_value(value)
+        and all(map(is_value, value.values()))
     }
 
 
 def singles(run: Run) -> dict[str, Any]:
-    """Metrics that have one value for the whole run."""
-    return {name: value for name, value in run.metrics.items() if is_value(value)}
+    """Metrics that have one value for the whole run; that of the permutation test is one of them."""
+    found = {name: value for name, value in run.metrics.items() if is_value(value)}
+    permutation = run.metrics.get("permutation", run.metrics.get("permutation_deviation"))
+    found.pop("permutation_deviation", None)
+    if isinstance(permutation, dict) and "deviation" in permutation:
+        permutation = permutation["deviation"]
+    return found if permutation is None else found | {"permutation": permutation}
 
 
 def headline(run: Run) -> tuple[str, dict[str, Any]] | None:

@@ -46,7 +46,7 @@ METRICS = {
         "MRE",
         "Mean relative error: for each test trajectory the sum over time of the squared difference between "
         "prediction and truth, divided by the sum over time of the squared truth, then averaged over trajectories "
-        "(Eq. A.2 of the paper). It is a ratio of squared norms: 10⁻⁴ means a typical deviation of 1 %.",
+        "(App. A.2 of the paper). It is a ratio of squared norms: 10⁻⁴ means a typical deviation of 1 %.",
     ),
     "mre_scaled": Word(
         "MRE, scaled",
@@ -61,10 +61,13 @@ METRICS = {
         "Diverged", "Rollouts that reached numbers that are not finite or beyond all bounds, and were stopped."
     ),
     "outside": Word("Left the range", "Rollouts that left the range of the training data; their end is extrapolation."),
-    "permutation_deviation": Word(
+    "warned": Word(
+        "X₀ flagged", "First microstates that the model itself found outside the range of its training data."
+    ),
+    "permutation": Word(
         "Effect of permutation",
-        "Largest relative change of a prediction when the particles of the first microstate are renumbered; "
-        "only rounding is left if the encoder is permutation-invariant.",
+        "Largest change of a prediction, in the unit of the observable, when the particles of the first microstate "
+        "are renumbered; only rounding is left if the encoder is permutation-invariant.",
     ),
 }
 
@@ -81,7 +84,8 @@ STEPS = {
 STATUSES = {
     "complete": "The run is complete.",
     "interrupted": "The run was interrupted: what follows is what had been finished by then, and may change.",
-    "running": "The run was still going on when this report was made: what follows is unfinished.",
+    "started": "The run was not finished when this report was made: nothing is evaluated yet.",
+    "trained": "The run is trained, but was not evaluated when this report was made.",
     "failed": "The run ended with an error: what follows is what had been finished by then.",
 }
 
