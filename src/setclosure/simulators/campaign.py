@@ -54,6 +54,10 @@ def simulate_ensemble(
         If ``path`` holds another simulation; the message shows the difference.
     StorageError
         If the disk is full or the folder may not be written; what was committed stays.
+
+    Warning
+    -------
+    One campaign at a time may write to ``path``.
     """
     ensemble = _claim(Path(path), simulator, n_trajectories, seed, split)
     there = ensemble.committed
@@ -95,6 +99,8 @@ def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, spl
     if not path.exists():
         return Ensemble.create(path, simulator.layout, n_trajectories, wanted)
     ensemble = Ensemble.open(path)
+    for leftover in path.rglob("*.partial"):  # Zarr's temporary files, where a campaign was killed while it wrote
+        leftover.unlink(missing_ok=True)
     before = _flat(ensemble.provenance | {"trajectories": ensemble.n_trajectories})
     now = _flat(wanted | {"trajectories": n_trajectories})
     # the version of the package may change; everything else makes other numbers

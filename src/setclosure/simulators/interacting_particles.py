@@ -47,8 +47,7 @@ class InteractingParticles(Settings):
     @property
     def times(self) -> Array:
         """Times of the frames, ``(T,)``."""
-        times: Array = np.arange(self.n_frames) * (self.frame_stride * self.time_step)
-        return times
+        return np.asarray(np.arange(self.n_frames) * (self.frame_stride * self.time_step))
 
     @property
     def layout(self) -> Layout:
