@@ -170,14 +170,11 @@ def as_microstates(x: Any, dtype: torch.dtype = torch.float32) -> MicrostateBatc
 def _as_sets(x: Any) -> list[np.ndarray[Any, Any]]:
     """Split any accepted input into one two-dimensional array per microstate."""
     if isinstance(x, Sequence) and not isinstance(x, str):
-        try:
-            sets = [np.asarray(part, dtype=np.float64) for part in x]
-        except (TypeError, ValueError) as error:
-            raise MicrostateError(f"particles must be numbers in arrays of shape (N, d): {error}.") from error
+        sets = [_numbers(part) for part in x]
         if sets and all(part.ndim == 1 for part in sets):  # one microstate, as a list of particles
-            return _as_sets(np.asarray(x, dtype=np.float64))
+            return _as_sets(_numbers(x))
     else:
-        array = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x, dtype=np.float64)
+        array = _numbers(x)
         if array.ndim not in (2, 3):
             raise MicrostateError(
                 f"an array of microstates has shape (N, d) or (B, N, d); got {array.shape}. "
@@ -187,6 +184,13 @@ def _as_sets(x: Any) -> list[np.ndarray[Any, Any]]:
     if not sets:
         raise MicrostateError("no microstates were given; expected at least one.")
     return sets
+
+
+def _numbers(x: Any) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise MicrostateError(f"particles must be numbers in arrays of shape (N, d): {error}.") from error
 
 
 def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int) -> None:
