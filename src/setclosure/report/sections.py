@@ -133,9 +133,10 @@ def snapshots(run: Run) -> Section:
         "One test trajectory. "
         + (f"The {S} species have a colour each. " if S > 1 else "")
         + "The target is the particles smoothed by a Gaussian of bandwidth "
-        f"{escape(number(run.info.get('bandwidth')))} (or of the grid’s spacing, if larger); the decoded density is all "
-        f"that the decoder recovers from the {escape(number(run.info.get('closure_dim')))} numbers of the closure. Target and decoded density share one "
-        "colour scale in each frame, from zero (white) to the larger of their maxima." + _first_seed(run)
+        f"{escape(number(run.info.get('bandwidth')))} (or of the grid’s spacing, if larger); the decoded density is "
+        f"all that the decoder recovers from the {escape(number(run.info.get('closure_dim')))} numbers of the closure. "
+        "Target and decoded density share one colour scale in each frame, from zero (white) to the larger of their "
+        "maxima." + _first_seed(run)
     )
     size = (
         f"aspect-ratio: {columns + 0.35} / {rows + 0.35}"
