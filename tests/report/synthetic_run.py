@@ -122,7 +122,7 @@ def _evaluation(rng: np.random.Generator, scale: float, stochastic: bool) -> dic
         "times": times,
         "truth": truth[..., None],
         "predicted": predicted[..., None],
-        "observable_names": np.array(["energy"]),
+        "observable_names": np.array(["pair_energy"]),
         "status": status,
         "status_step": status_step,
         "error": error,
@@ -174,11 +174,11 @@ def _snapshots(path: Path, rng: np.random.Generator, S: int) -> None:
     ring = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)
     mix = 1 - np.exp(-frames / 50.0)
     points = (1 - mix[:, None, None]) * start + mix[:, None, None] * ring
-    grid = np.linspace(-1.2, 1.2, G)
-    mesh = np.stack(np.meshgrid(grid, grid), -1)
+    x, y = np.linspace(-1.2, 1.2, G), np.linspace(-1.0, 1.0, G + 4)
+    mesh = np.stack(np.meshgrid(x, y), -1)
 
     def density(width: float) -> np.ndarray:
-        out = np.zeros((len(frames), S, G, G))
+        out = np.zeros((len(frames), S, len(y), len(x)))
         for f in range(len(frames)):
             for s in range(S):
                 mine = points[f, species == s]
@@ -192,8 +192,8 @@ def _snapshots(path: Path, rng: np.random.Generator, S: int) -> None:
         times=frames * 0.02,
         points=points,
         species=species,
-        grid_x=grid,
-        grid_y=grid,
+        grid_x=x,
+        grid_y=y,
         decoded=density(1.2 * eps),
         target=density(eps),
     )

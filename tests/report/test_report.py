@@ -39,6 +39,7 @@ def _text(report: Path) -> str:
 
 def test_answers_first(run: Path) -> None:
     text = _text(build_report(run))
+    assert "predicted the pair energy of unseen trajectories" in text
     mre = json.loads((run / "metrics.json").read_text())["mre"]
     assert f"with MRE {number(mre['in_dst'])}" in text
     assert text.index(number(mre["in_dst"])) < text.index("1 of 180 rollouts diverged.") < text.index("Results")
@@ -168,7 +169,9 @@ def test_pickled_arrays_are_not_loaded(run: Path) -> None:
 
 def test_error_over_time_is_a_share_of_the_mre(run: Path) -> None:
     arrays = load_run(run).evaluations["in_dst"]
-    squared = np.nan_to_num(reduce.error_over_time(arrays["truth"], arrays["predicted"])) ** 2
+    error = reduce.error_over_time(arrays["truth"], arrays["predicted"])
+    assert np.isnan(error[:, 0]).all()
+    squared = np.nan_to_num(error) ** 2
     np.testing.assert_allclose(squared[:, 1:].mean(axis=1), arrays["error"], rtol=1e-10)
 
 

@@ -30,6 +30,14 @@ def shape(run: Run) -> tuple[int, int]:
     return 1 + 2 * S if is_plane(run) else S, min(F, MOST_FRAMES)
 
 
+def aspect_ratio(run: Run) -> float:
+    """Width of the figure over its height, such that its panels touch and both axes have one scale."""
+    rows, columns = shape(run)
+    x, y = run.snapshots["grid_x"], run.snapshots["grid_y"]
+    panel = float((x[-1] - x[0]) / (y[-1] - y[0]))
+    return (columns * panel + 0.4) / (rows + 0.4)
+
+
 def snapshots(run: Run) -> go.Figure:
     """Columns are frames; rows are the particles, then target and decoded density of each species."""
     arrays = run.snapshots

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from setclosure.errors import DamagedFileError, RunError
 from setclosure.files import read_json
+from setclosure.report.words import OBSERVABLES, label
 
 SCHEMA = 1
 Array = NDArray[Any]
@@ -73,9 +74,9 @@ class Run:
 
     @property
     def observables(self) -> list[str]:
-        """Names of the observables, from the first evaluated split."""
+        """Readable names of the observables, from the first evaluated split."""
         for arrays in self.evaluations.values():
-            return [str(name) for name in arrays["observable_names"]]
+            return [label(OBSERVABLES, str(name)) for name in arrays["observable_names"]]
         return []
 
 

@@ -49,7 +49,7 @@ def predictions(run: Run, split: str) -> go.Figure:
     """Truth and prediction of the picked trajectories: a column each, a row for each observable."""
     arrays = run.evaluations[split]
     picks = _picks(arrays)
-    names = [escape(name) for name in arrays["observable_names"]]
+    names = [escape(name) for name in run.observables]
     error = arrays["error"]
     picks.sort(key=lambda m: float(np.nan_to_num(error[m], nan=np.inf)))
     titles = [f"trajectory {m}: {_ended(arrays, m) or 'error ' + number(float(error[m]))}" for m in picks]

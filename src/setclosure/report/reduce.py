@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 POINTS_PER_CURVE = 300
-GRID_POINTS = 80
+GRID_POINTS = 100
 
 
 def thin(n: int, most: int = POINTS_PER_CURVE) -> Array:
@@ -43,16 +43,19 @@ def error_over_time(truth: Array, predicted: Array) -> Array:
     """Deviation of each trajectory over time, relative to the truth's root mean square, ``(M, T)``.
 
     ``e(t) = |predicted(t) − true(t)| / sqrt(mean_t |true(t)|²)``; the mean of e² over the predicted frames t ≥ 1 is the
-    trajectory's share of the MRE (App. A.2). Frame 0 is given, so a zero there is NaN: a logarithmic axis has no zero.
+    trajectory's share of the MRE (App. A.2). Frame 0 is given and not
+    predicted: it is NaN, and so is an error of exactly zero, for a logarithmic axis has no zero.
     """
     deviation = np.linalg.norm(mean_rollout(predicted) - truth, axis=-1)
     size = np.sqrt((np.linalg.norm(truth[:, 1:], axis=-1) ** 2).mean(axis=1, keepdims=True))
     with np.errstate(divide="ignore", invalid="ignore"):
         error = deviation / size
+    error[:, 0] = np.nan
     return np.where(error > 0, error, np.nan)
 
 
 def coarse_grid(x: Array, y: Array, density: Array) -> tuple[Array, Array, Array]:
-    """Every k-th row and column of densities ``(..., H, G)`` so that no side has more than some eighty."""
-    columns, rows = thin(len(x), GRID_POINTS), thin(len(y), GRID_POINTS)
-    return x[columns], y[rows], density[..., rows[:, None], columns]
+    """Every k-th row and l-th column of densities ``(..., H, G)``, so that no side has more than a hundred."""
+    columns = slice(None, None, -(-len(x) // GRID_POINTS))
+    rows = slice(None, None, -(-len(y) // GRID_POINTS))
+    return x[columns], y[rows], density[..., rows, columns]

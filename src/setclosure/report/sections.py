@@ -139,7 +139,7 @@ def snapshots(run: Run) -> Section:
         "maxima." + _first_seed(run)
     )
     size = (
-        f"aspect-ratio: {columns + 0.35} / {rows + 0.35}"
+        f"aspect-ratio: {density_plots.aspect_ratio(run):.3f}"
         if density_plots.is_plane(run)
         else f"height: {170 + 220 * rows}px"
     )

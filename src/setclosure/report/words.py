@@ -33,6 +33,8 @@ STUDIES = {
     ),
 }
 
+OBSERVABLES = {"pair_energy": Word("pair energy")}
+
 SPLITS = {
     "train": Word("Training", "the trajectories that the model was trained on"),
     "validation": Word("Validation", "held back from training, used to choose weights"),
