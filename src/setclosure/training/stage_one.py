@@ -127,7 +127,7 @@ class StageOne(Stage):
     def validation_step(self, batch: Frames, batch_idx: int) -> None:
         """Log the loss of the validation microstates, always with the same random numbers."""
         stream = torch_stream(self.seed, "stage one", "validation", device=self.device)
-        self.log("validation_loss", self._loss(batch, stream, update=False), sync_dist=True)
+        self.log("validation_loss", self._loss(batch, stream, update=False), sync_dist=True, batch_size=1)
 
     def _loss(self, batch: Frames, stream: torch.Generator, update: bool) -> Tensor:
         now, after = batch.now, batch.after

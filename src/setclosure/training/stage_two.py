@@ -30,7 +30,7 @@ class StageTwo(Stage):
 
     def validation_step(self, batch: Pairs, batch_idx: int) -> None:
         """Log the mean loss of the validation pairs."""
-        self.log("validation_loss", one_step_loss(self.dynamics, *batch).mean(), sync_dist=True)
+        self.log("validation_loss", one_step_loss(self.dynamics, *batch).mean(), sync_dist=True, batch_size=1)
 
 
 def train_dynamics(
