@@ -96,7 +96,7 @@ def test_other_parameters_name_another_observable():
 
 
 def test_mistakes_in_the_configuration_are_named():
-    with pytest.raises(ConfigurationError, match="n_particle.*did you mean 'n_particles'"):
+    with pytest.raises(ConfigurationError, match=r"n_particle.*did you mean 'n_particles'"):
         InteractingParticles.parse({"n_particle": 10})
     with pytest.raises(ConfigurationError, match="time_step"):
         InteractingParticles.parse({"time_step": -1})

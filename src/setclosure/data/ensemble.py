@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import shutil
 import threading
 import warnings
@@ -87,7 +88,9 @@ class Ensemble:
         path = Path(path)
         if n_trajectories < 1:
             raise EnsembleError(f"an ensemble has at least one trajectory; got {n_trajectories}.")
-        if path.exists():
+        with storage_errors(path):
+            there = path.exists()
+        if there:
             raise EnsembleError(f"{path} exists already. Open it with Ensemble.open, or choose another path.")
         facts = {
             "schema": SCHEMA,
@@ -129,11 +132,11 @@ class Ensemble:
             If its description is damaged.
         """
         path = Path(path)
-        if not path.exists():
+        if not os.path.exists(path):  # pathlib's raises where a folder above may not be read
             raise EnsembleError(
                 f"there is no ensemble at {path}. Make one with 'setclosure simulate' or Ensemble.from_arrays."
             )
-        if not (path / "zarr.json").is_file():
+        if not os.path.isfile(path / "zarr.json"):
             raise EnsembleError(
                 f"{path} is not an ensemble: a folder with a zarr.json that setclosure wrote is expected. "
                 "A data folder holds one such folder for each split, DATA/train.zarr for instance."

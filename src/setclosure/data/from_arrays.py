@@ -37,7 +37,7 @@ def read(
     for m, t in np.argwhere(np.array([[x.shape[1] != d for x in frames] for frames in sets])):
         raise MicrostateError(f"trajectory {m}, frame {t} has {sets[m][t].shape[1]} features; expected {d}.")
     N, ragged = int(sizes.max()), bool((sizes != sizes.max()).any())
-    kinds = None if species is None else np.broadcast_to(np.asarray(species, dtype=np.int64), (M, N))
+    kinds = None if species is None else _species(species, M, N)
     S = 1 if kinds is None else max(int(kinds.max()) + 1, len(species_names or ()))
     weights = (
         None if masses is None else [[_mass(masses, m, t, len(x)) for t, x in enumerate(f)] for m, f in enumerate(sets)]
@@ -81,18 +81,31 @@ def _set(x: Any, m: int, t: int) -> Array:
         raise MicrostateError(
             f"trajectory {m}, frame {t} has shape {array.shape}; expected (N, d) with at least one particle."
         )
-    if not np.isfinite(array).all():
-        i = int(np.argwhere(~np.isfinite(array))[0, 0])
+    storable = np.abs(array) <= np.finfo(np.float32).max  # False for NaN, too
+    if not storable.all():
+        i = int(np.argwhere(~storable)[0, 0])
         raise MicrostateError(
-            f"trajectory {m}, frame {t}, particle {i} has a coordinate that is NaN or infinite: {array[i]}. "
-            "Remove that trajectory or repair its source."
+            f"trajectory {m}, frame {t}, particle {i} has a coordinate that is NaN or infinite in single precision: "
+            f"{array[i]}. Remove that trajectory or repair its source."
         )
     return array
 
 
+def _species(species: Any, M: int, N: int) -> Array:
+    try:
+        kinds = np.broadcast_to(np.asarray(species, dtype=np.int64), (M, N))
+    except (TypeError, ValueError) as error:
+        raise MicrostateError(
+            f"species have shape {np.shape(species)}; expected integers of shape ({N},) or ({M}, {N})."
+        ) from error
+    if kinds.min() < 0 or kinds.max() > 255:
+        raise MicrostateError(f"species run from {kinds.min()} to {kinds.max()}; expected 0 to S − 1, at most 255.")
+    return kinds
+
+
 def _mass(masses: Any, m: int, t: int, n: int) -> Array:
     try:
-        row = np.asarray(masses if np.ndim(masses[0]) == 0 else masses[m][t], dtype=np.float64)
+        row = np.asarray(masses[m][t] if hasattr(masses[0], "__len__") else masses, dtype=np.float64)
     except (TypeError, ValueError, IndexError) as error:
         raise MicrostateError(f"trajectory {m}, frame {t}: its masses cannot be read: {error}.") from error
     if row.shape != (n,):

@@ -171,7 +171,7 @@ def _padded(given: dict[str, Array], N: int) -> dict[str, Array]:
 
 
 def _require_finite(values: Array, there: Array, where: str, what: str) -> None:
-    bad = there & ~np.isfinite(values).reshape(*there.shape, -1).all(axis=-1)
+    bad = there & ~(np.abs(values) <= np.finfo(np.float32).max).reshape(*there.shape, -1).all(axis=-1)
     if bad.any():
         t, *particle = np.argwhere(bad)[0]
         of = f", particle {particle[0]}" if particle else ""

@@ -70,8 +70,8 @@ class InteractingParticles(Settings):
         means = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         sd = np.full(K, 0.1) if self.preset == "released" else rng.uniform(0.05, 0.3, K)
         component = rng.integers(K, size=self.n_particles)
-        points = means[component] + sd[component, None] * rng.standard_normal((self.n_particles, 2))
-        return points.astype(np.float32)
+        points: Array = means[component] + sd[component, None] * rng.standard_normal((self.n_particles, 2))
+        return np.asarray(points, dtype=np.float32)
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
         """Simulate one trajectory: points ``(T, N, 2)`` float32, observables ``(T, 1)``."""

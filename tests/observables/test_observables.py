@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from setclosure.errors import ConfigurationError, MicrostateError
+from setclosure.microstates import MicrostateBatch
+from setclosure.observables.pair_energy import pair_energy_of_points
+from setclosure.observables.registry import as_observable, get_observable, register
+
+
+def test_padding_permutations_and_masses_do_not_change_the_pair_energy():
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(size=(n, 3)) for n in (7, 20, 1, 12)]
+    energy = get_observable("pair_energy")
+    alone = np.concatenate([energy(x) for x in sets])
+    masses = [rng.uniform(1, 2, len(x)) for x in sets]
+    batch = MicrostateBatch.from_arrays(sets, masses=masses)
+    assert np.array_equal(energy(batch), alone)
+    order = torch.from_numpy(rng.permutation(20))  # mixes padding among the particles
+    shuffled = MicrostateBatch(batch.points[:, order], batch.weights[:, :, order])
+    assert np.allclose(energy(shuffled), alone, rtol=1e-6)
+    assert alone[2] == 0  # one particle, no pair
+
+
+def test_the_pair_energy_of_distant_particles_does_not_overflow():
+    # log cosh(u)/a + b(1 − r) → (r − 1) − log 2 / a − b(r − 1)
+    r = 1e6
+    assert pair_energy_of_points([[[0.0], [r]]])[0] == pytest.approx(0.9 * (r - 1) - np.log(2) / 4, rel=1e-6)
+
+
+def test_extension_ignores_padding():
+    batch = MicrostateBatch.from_arrays([[[2.0, 9.0], [5.0, 0.0]], [[-1.0, 0.0], [-4.0, 0.0], [-2.0, 0.0]]])
+    assert get_observable("extension")(batch).tolist() == [[3.0], [3.0]]
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(ConfigurationError, match=r"no observable 'enrgy'.*extension.*pair_energy"):
+        get_observable("enrgy")
+    with pytest.raises(ConfigurationError, match="parameters"):
+        get_observable("pair_energy(4)")
+
+
+def test_a_name_is_taken_once_but_a_cell_may_run_again():
+    def define():
+        @register("of_test", components=("x", "y"))
+        def of_test(microstates):
+            return microstates.points.mean(dim=1)
+
+        return of_test
+
+    define()
+    again = define()
+    assert get_observable("of_test").function is again
+    assert get_observable("of_test")(np.ones((4, 5, 2))).tolist() == [[1.0, 1.0]] * 4
+    with pytest.raises(ConfigurationError, match="'pair_energy' exists already"):
+        register("pair_energy")(lambda microstates: 0)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda m: m.points, r"gave shape \(3, 5, 2\)"),
+        (lambda m: np.zeros(2), r"expected \(3, 1\)"),
+        (lambda m: np.array([0.0, np.nan, 0.0]), "microstate 1 is not finite"),
+    ],
+)
+def test_wrong_values_of_a_users_function_are_named(function, message):
+    with pytest.raises(MicrostateError, match=message):
+        as_observable(function)(np.zeros((3, 5, 2)))
