@@ -2,11 +2,17 @@
 
 All three have the same number of layers, bins, hidden units and residual blocks, the same box and the same
 float32 points. The peers get the context as their users must give it: repeated to one row for each point.
-Peers: nflows' MaskedPiecewiseRationalQuadraticAutoregressiveTransform with residual blocks and context features;
-zuko's autoregressive rational-quadratic spline with a masked residual hyper network. Their features are reversed
-between layers as ours are. A step is the mean log density, forward and backward, to parameters and context.
-Runs of the three alternate, and the reported ratio is the median of the ratios within a round, so that other
-load on the machine meets all three alike.
+
+- zuko: masked autoregressive layers of its rational-quadratic spline with ``residual=True`` and one entry of
+  ``hidden_features`` for each block. Its blocks are h + V relu(W h), the form that our points' network is the
+  multiplied-out version of.
+- nflows: ``MaskedPiecewiseRationalQuadraticAutoregressiveTransform`` with context features, residual blocks and
+  otherwise its defaults. Its blocks are h + V relu(W relu(h)) times a gate of the context: one more activation
+  a block than zuko's and ours.
+
+Features are reversed between layers everywhere. A step is the mean log density, forward and backward, to the
+parameters and the context. Runs of the three alternate, and a ratio is the median of the ratios within a round,
+so that other load on the machine meets all three alike.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Conditioner(nn.Module):
     def forward(self, x: Tensor, biases: Tensor) -> Tensor:
         """Outputs ``(G, K, n_outputs)`` at ``x (G, K, d-1)``, with ``biases (G, n_outputs + blocks·hidden)``."""
         inlet, inner, outlet = self.weights()
-        out: Tensor = _Network.apply(x, biases, inlet, outlet, *inner)
+        out: Tensor = _Network.apply(x, biases, inlet, outlet, *inner)  # type: ignore[no-untyped-call]
         return out
 
 

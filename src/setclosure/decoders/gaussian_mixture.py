@@ -82,7 +82,8 @@ class GaussianMixture(nn.Module):
         whitened = offset @ factors.transpose(-1, -2)
         log_det = factors.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
         exponent = (log_weights + log_det)[:, :, None] - 0.5 * whitened.square().sum(dim=-1)
-        return exponent.logsumexp(dim=1) - 0.5 * self.n_features * math.log(2.0 * math.pi)
+        log_prob: Tensor = exponent.logsumexp(dim=1) - 0.5 * self.n_features * math.log(2.0 * math.pi)
+        return log_prob
 
     @torch.no_grad()
     def sample(self, context: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -94,7 +95,8 @@ class GaussianMixture(nn.Module):
         centres = means.gather(1, chosen[..., None].expand(-1, -1, d))
         rows = chosen[..., None, None].expand(-1, -1, d, d)
         scale = factors.gather(1, rows)
-        return centres + torch.linalg.solve_triangular(scale, noise, upper=False).squeeze(-1)
+        offsets: Tensor = torch.linalg.solve_triangular(scale, noise, upper=False)
+        return centres + offsets.squeeze(-1)
 
     def _mixture(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log weights ``(G, m)``, means ``(G, m, d)`` and factors L of the precisions ``(G, m, d, d)``."""

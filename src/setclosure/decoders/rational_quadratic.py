@@ -72,7 +72,7 @@ def spline(x: Tensor, parameters: Tensor, box: float) -> tuple[Tensor, Tensor]:
     (Tensor, Tensor)
         Values and logarithms of the derivative, ``(M, K)`` each. Outside the box: ``x`` and 0.
     """
-    result: tuple[Tensor, Tensor] = _Spline.apply(x, parameters, box)
+    result: tuple[Tensor, Tensor] = _Spline.apply(x, parameters, box)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -26,7 +26,7 @@ class SplineFlowConfig(Settings):
     bins: int = Field(16, ge=2, le=256, description="Bins of each spline.")
     box: float = Field(8.0, gt=0, description="The splines act on [-box, box]; outside they are the identity.")
     hidden: int = Field(128, ge=1, description="Units of every hidden layer.")
-    blocks: int = Field(2, ge=0, description="Residual blocks of every network.")
+    blocks: int = Field(2, ge=0, description="Residual blocks of every network; one hidden layer each on points.")
 
     def build(self, n_features: int, context_dim: int) -> SplineFlow:
         """Make the flow for ``n_features`` = d and ``context_dim`` = c."""
@@ -57,7 +57,7 @@ class SplineFlow(nn.Module):
     (torch.Size([5, 100]), torch.Size([5, 7, 2]))
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         n_features: int,
         context_dim: int,
@@ -116,8 +116,7 @@ class SplineFlow(nn.Module):
     def _context_parts(self, context: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Per layer: the first feature's parameters ``(G, 3b-1)``, and the biases of the conditioner ``(G, ·)``."""
         parts = self.heads(self.trunk(context)).view(context.shape[0], self.layers, -1)
-        sizes = [self._first, parts.shape[-1] - self._first]
-        return [torch.split(parts[:, layer], sizes, dim=-1) for layer in range(self.layers)]
+        return [(part[:, : self._first], part[:, self._first :]) for part in parts.unbind(dim=1)]
 
     def _transform(
         self, layer: int, columns: list[Tensor], first: Tensor, biases: Tensor

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from setclosure.microstates import MicrostateBatch
 
-D = TypeVar("D", contravariant=True)
+D_contra = TypeVar("D_contra", contravariant=True)
 
 
-class Reconstruction(Protocol[D]):
-    """Compares microstates with what a decoder of kind ``D`` makes of their embeddings."""
+class Reconstruction(Protocol[D_contra]):
+    """Compares microstates with what a decoder of one kind makes of their embeddings."""
 
     def loss(
-        self, batch: MicrostateBatch, embeddings: Tensor, decoder: D, generator: torch.Generator | None = None
+        self, batch: MicrostateBatch, embeddings: Tensor, decoder: D_contra, generator: torch.Generator | None = None
     ) -> Tensor:
         """Loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``; random numbers from ``generator``."""
         ...

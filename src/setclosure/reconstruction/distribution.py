@@ -69,4 +69,4 @@ class DistributionReconstruction:
 def _log_p(x: Tensor, embeddings: Tensor, decoder: ConditionalDensity) -> Tensor:
     """Log p ``(B, S, K)`` at ``x (B, S, K, d)``."""
     log_p = decoder.log_prob(x.flatten(0, 1), embeddings.flatten(0, 1))
-    return log_p.unflatten(0, embeddings.shape[:2])
+    return log_p.view(*x.shape[:3])
