@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +19,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-Advance = Callable[[int, str], None]
-"""``advance(done, note)``: that many units are done now; ``note`` is shown behind the rate."""
+
+class Advance(Protocol):
+    """``advance(done, note)``: that many units are done now; ``note`` is shown behind the rate."""
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Show it."""
+        ...
+
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -34,7 +40,7 @@ def progress(what: str, total: int, unit: str, stream: TextIO | None = None) -> 
     >>> import io
     >>> out = io.StringIO()
     >>> with progress("simulate train", 2, "trajectories", out) as advance:
-    ...     advance(2, "")
+    ...     advance(2)
     >>> out.getvalue().startswith("simulate train: 2/2 trajectories")
     True
     """
@@ -55,7 +61,7 @@ def progress(what: str, total: int, unit: str, stream: TextIO | None = None) -> 
             task = bar.add_task(what, total=total, unit=unit, rate="…", note="")
             counter = _Rate()
 
-            def advance(done: int, note: str) -> None:
+            def advance(done: int, note: str = "") -> None:
                 bar.update(task, completed=done, rate=f"{counter(done):.3g}", note=note)
 
             yield advance
@@ -80,7 +86,7 @@ class _Rate:
 def _lines(what: str, total: int, unit: str, stream: TextIO) -> Advance:
     rate, last = _Rate(), [0.0]
 
-    def advance(done: int, note: str) -> None:
+    def advance(done: int, note: str = "") -> None:
         per_second = rate(done)
         now = time.monotonic()
         if done < total and now - last[0] < SECONDS_BETWEEN_LINES:

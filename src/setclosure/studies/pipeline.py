@@ -31,7 +31,7 @@ def simulate(study: Study, folder: Path, workers: int | None = None) -> None:
                 study.simulation.seed,
                 split,
                 workers=workers,
-                progress=lambda done, advance=advance: advance(done, ""),
+                progress=advance,
             )
         _add_seconds(folder / "seconds.json", split, time.perf_counter() - start)
 

@@ -1,0 +1,1 @@
+"""Benchmarks: medians of paired runs, with ratios measured in one run. ``python -m benchmarks`` runs all."""
