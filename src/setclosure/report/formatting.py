@@ -73,11 +73,6 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes} min"
 
 
-def power_of_ten(exponent: int) -> str:
-    """Write 10 to an integer power, as an axis label."""
-    return _power(exponent)
-
-
 def _exponent(value: float, digits: int) -> int:
     """Power of ten of ``value`` after rounding to ``digits`` digits (9.999 is 1.00 × 10¹)."""
     return int(f"{value:.{digits - 1}e}".split("e")[1])

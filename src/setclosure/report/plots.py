@@ -223,7 +223,7 @@ def closure(run: Run, split: str) -> go.Figure:
                 dash="dash",
             )
         figure.update_xaxes(title_text="time" if i + columns >= shown else None, **at)
-        figure.update_yaxes(nticks=5, **at)
+        figure.update_yaxes(nticks=4, **at)
     figure.update_layout(margin={"t": 88})  # six entries of the legend take two lines
     return figure
 
@@ -256,7 +256,7 @@ def losses(run: Run, seed: int) -> go.Figure:
 def panels(rows: int, columns: int, titles: list[str] | None = None, **options: Any) -> go.Figure:
     """An empty grid of panels in the report's style."""
     grid = {
-        "horizontal_spacing": 0.07 if columns < 4 else 0.06,
+        "horizontal_spacing": 0.07 if columns < 4 else 0.08,
         "vertical_spacing": 0.36 / max(rows, 2) if rows > 1 else 0.0,
     }
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=titles, **(grid | options))

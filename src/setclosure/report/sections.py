@@ -83,8 +83,8 @@ def errors(run: Run) -> Section:
     unplotted = sum(int((~np.isfinite(a["error"]) | (a["status"] == 1)).sum()) for a in run.evaluations.values())
     note = f" {unplotted} diverged or not finite, and not drawn." if unplotted else ""
     caption = (
-        "Each mark is one test trajectory; open circle: median; bar: 10 to 90 %. A few far to the right carry most of "
-        f"a mean.{note}" + _first_seed(run)
+        "Each mark is one test trajectory; open circle: median; bar: 10 to 90 %. Those far to the right dominate the "
+        f"mean.{note}" + _first_seed(run)
     )
     height = 130 + 90 * len(run.evaluations)
     body += plot(

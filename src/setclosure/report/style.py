@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-INK, MUTED, RULE = "#1f2933", "#5f6b7a", "#d9dee5"
+INK, MUTED = "#1f2933", "#5f6b7a"
 TRUTH, PREDICTED = "#1f2933", "#0072b2"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 SPECIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
