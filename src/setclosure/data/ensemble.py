@@ -5,31 +5,23 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
-import shutil
 import threading
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from zarr.codecs import ZstdCodec
 
 from setclosure.data import from_arrays as arrays_in
 from setclosure.data.assemble import assemble
+from setclosure.data.description import SCHEMA, make, read
 from setclosure.data.trajectory import Array, Layout, Trajectory
-from setclosure.errors import DamagedFileError, EnsembleError, SchemaVersionError, SetclosureWarning
+from setclosure.errors import DamagedFileError, EnsembleError, SetclosureWarning
 from setclosure.files import storage_errors
 from setclosure.microstates import MicrostateBatch
 from setclosure.observables.registry import Function, Observable
-
-SCHEMA = 1
-"""Version of the layout on disk."""
 
 READERS = 4
 """Threads that read and check trajectories side by side."""
@@ -53,9 +45,9 @@ class Ensemble:
     (4, (4, 10, 1), 10)
     """
 
-    def __init__(self, path: Path, group: zarr.Group, facts: dict[str, Any], arrays: dict[str, Any]) -> None:
+    def __init__(self, path: Path, facts: dict[str, Any], arrays: dict[str, Any]) -> None:
         self.path = path
-        self._group, self._facts, self._arrays = group, facts, arrays
+        self._facts, self._arrays = facts, arrays
         self.layout = Layout.from_json(facts["layout"])
         self._lock = threading.Lock()
 
@@ -85,37 +77,7 @@ class Ensemble:
         StorageError
             If the folder may not be written or the disk is full.
         """
-        path = Path(path)
-        if n_trajectories < 1:
-            raise EnsembleError(f"an ensemble has at least one trajectory; got {n_trajectories}.")
-        with storage_errors(path):
-            there = path.exists()
-        if there:
-            raise EnsembleError(f"{path} exists already. Open it with Ensemble.open, or choose another path.")
-        facts = {
-            "schema": SCHEMA,
-            "layout": layout.to_json(),
-            "n_trajectories": n_trajectories,
-            "provenance": {"setclosure": version("setclosure")} | (provenance or {}),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        # made elsewhere and renamed, so that a killed process leaves no half-made group under the name
-        unfinished = path.with_name(f".{path.name}.unfinished")
-        with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(unfinished, ignore_errors=True)
-            group = zarr.create_group(unfinished, attributes={"setclosure": facts})
-            for name, (shape, dtype) in _stored(layout, n_trajectories).items():
-                group.create_array(
-                    name,
-                    shape=shape,
-                    chunks=(1, *shape[1:]),
-                    dtype=dtype,
-                    # a digest does not compress, and reading all of them must be fast
-                    compressors=None if name == "digest" else ZstdCodec(level=1),
-                    fill_value=0,
-                )
-            unfinished.rename(path)
+        make(Path(path), layout, n_trajectories, provenance or {})
         return cls.open(path)
 
     @classmethod
@@ -131,43 +93,7 @@ class Ensemble:
         DamagedFileError
             If its description is damaged.
         """
-        path = Path(path)
-        if not os.path.exists(path):  # pathlib's raises where a folder above may not be read
-            raise EnsembleError(
-                f"there is no ensemble at {path}. Make one with 'setclosure simulate' or Ensemble.from_arrays."
-            )
-        if not os.path.isfile(path / "zarr.json"):
-            raise EnsembleError(
-                f"{path} is not an ensemble: a folder with a zarr.json that setclosure wrote is expected. "
-                "A data folder holds one such folder for each split, DATA/train.zarr for instance."
-            )
-        try:
-            group = zarr.open_group(path, mode="r+")
-            facts: Any = group.attrs.get("setclosure")
-        except Exception as error:  # zarr raises many kinds for a description that it cannot read
-            raise DamagedFileError(f"the description {path}/zarr.json is damaged ({error}). {_RESTORE}") from error
-        if not isinstance(facts, dict) or "schema" not in facts:
-            raise EnsembleError(f"{path} is a Zarr group, but not an ensemble that setclosure wrote.")
-        if facts["schema"] != SCHEMA:
-            raise SchemaVersionError(
-                f"{path} has schema {facts['schema']!r}; this version of setclosure reads {SCHEMA}. "
-                "Install the version that wrote it "
-                f"({facts.get('provenance', {}).get('setclosure', 'unknown')}) or a newer one, or make the data again."
-            )
-        try:
-            layout = Layout.from_json(facts["layout"])
-            expected = _stored(layout, facts["n_trajectories"])
-            arrays: dict[str, Any] = {name: group[name] for name in expected}
-            different = [
-                n
-                for n, (shape, dtype) in expected.items()
-                if (arrays[n].shape, arrays[n].dtype) != (shape, np.dtype(dtype))
-            ]
-        except Exception as error:
-            raise DamagedFileError(f"the description of {path} is damaged ({error!r}). {_RESTORE}") from error
-        if different:
-            raise DamagedFileError(f"{path}: shape or dtype of {', '.join(different)} was changed. {_RESTORE}")
-        return cls(path, group, facts, arrays)
+        return cls(Path(path), *read(Path(path)))
 
     @classmethod
     def from_arrays(
@@ -464,13 +390,6 @@ class Ensemble:
         if _digest(content) != self._digests[index].tobytes():
             raise DamagedFileError(f"{self.path}: the content of trajectory {index} does not have its checksum.")
         return content
-
-
-_RESTORE = "Restore it from a copy, or make the ensemble again at another path."
-
-
-def _stored(layout: Layout, n_trajectories: int) -> dict[str, tuple[tuple[int, ...], str]]:
-    return layout.arrays(n_trajectories) | {"digest": ((n_trajectories, 32), "uint8")}
 
 
 def _digest(content: dict[str, Array]) -> bytes:
