@@ -200,31 +200,11 @@ def closure(run: Run, split: str) -> go.Figure:
     for i in range(shown):
         at = {"row": i // columns + 1, "col": i % columns + 1}
         for p in range(len(true)):
-            first = i == 0
-            _line(
-                figure,
-                times,
-                true[p, keep, i],
-                f"encoded, trajectory {_picks(arrays)[p]}",
-                colour(p),
-                first,
-                at,
-                width=4,
-                opacity=0.35,
-            )
-            _line(
-                figure,
-                times,
-                predicted[p, keep, i],
-                f"predicted, trajectory {_picks(arrays)[p]}",
-                colour(p),
-                first,
-                at,
-                dash="dash",
-            )
+            name, tone = f"trajectory {_picks(arrays)[p]}", colour(p)
+            _line(figure, times, true[p, keep, i], name, tone, False, at, width=4, opacity=0.35)
+            _line(figure, times, predicted[p, keep, i], name, tone, i == 0, at, dash="dash")
         figure.update_xaxes(title_text="time" if i + columns >= shown else None, **at)
-        figure.update_yaxes(nticks=4, **at)
-    figure.update_layout(margin={"t": 88})  # six entries of the legend take two lines
+        figure.update_yaxes(nticks=4, showticklabels=False, **at)
     return figure
 
 

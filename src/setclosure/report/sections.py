@@ -189,7 +189,7 @@ def closure(run: Run) -> Section:
     caption = (
         f"The {f'first {shown} of the ' if shown < c else ''}{c} numbers of the closure ẑ, along the picked "
         "trajectories: encoded from the true microstates at every time (pale), and predicted from the first (dashed). "
-        "Their scale is the encoder’s own." + _first_seed(run)
+        "Each has its own scale, which the encoder chose; point at a curve to read it." + _first_seed(run)
     )
     alt = "Numbers of the closure over time, encoded from true microstates and predicted."
     height = 150 + 190 * -(-shown // 4)
