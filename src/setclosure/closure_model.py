@@ -264,8 +264,7 @@ class ClosureModel:
 
     def _registered(self) -> Callable[[MicrostateBatch], Any]:
         try:
-            function: Callable[[MicrostateBatch], Any] = get_observable(self.parts.observable).function
-            return function
+            return get_observable(self.parts.observable)
         except Exception as error:
             raise ModelError(
                 f"the observable '{self.parts.observable}' is not registered here: register it, give "

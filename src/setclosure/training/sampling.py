@@ -73,7 +73,11 @@ class Steps(Dataset[T_co], Generic[T_co]):
 
 
 class EpochOfSteps(Sampler[int]):
-    """The steps of the current epoch; Lightning calls :meth:`set_epoch`, also after a resume."""
+    """The steps of the current epoch; Lightning calls :meth:`set_epoch`, also after a resume.
+
+    It has no length, because the last epoch may be shorter than the others: so Lightning validates where the steps
+    end, not after a number of them.
+    """
 
     def __init__(self, n_steps: int, steps_per_epoch: int) -> None:
         self.n_steps, self.steps_per_epoch, self.epoch = n_steps, steps_per_epoch, 0
@@ -85,9 +89,6 @@ class EpochOfSteps(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         first = self.epoch * self.steps_per_epoch
         return iter(range(first, min(first + self.steps_per_epoch, self.n_steps)))
-
-    def __len__(self) -> int:
-        return self.steps_per_epoch
 
 
 def step_loader(steps: Steps[T_co], steps_per_epoch: int, workers: int = 0) -> DataLoader[T_co]:

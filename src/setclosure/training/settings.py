@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from setclosure.settings import Settings
 
@@ -40,9 +40,19 @@ class StageSettings(Settings):
     steps_per_epoch: int = Field(
         250, ge=1, description="Steps between two validations and checkpoints: what a kill costs at most."
     )
+    steps: int = Field(1, ge=1, description="Optimiser steps: at most one epoch, or a multiple of steps_per_epoch.")
     patience: int | None = Field(
         None, ge=1, description="Stop after so many validations without improvement; null to train all steps."
     )
+
+    @model_validator(mode="after")
+    def _whole_epochs(self) -> Self:
+        if self.steps > self.steps_per_epoch and self.steps % self.steps_per_epoch:
+            raise ValueError(
+                f"steps ({self.steps}) must be a multiple of steps_per_epoch ({self.steps_per_epoch}), so that the "
+                "last step has its validation and its checkpoint"
+            )
+        return self
 
 
 class StageOneSettings(StageSettings):

@@ -115,7 +115,7 @@ class StageOne(Stage):
         seed: int,
         dynamics: MacroDynamics | None = None,
     ) -> None:
-        super().__init__(settings, settings.steps)
+        super().__init__(settings)
         self.autoencoder, self.seed, self.dynamics = autoencoder, seed, dynamics
         self.weight = settings.dynamics_weight
 

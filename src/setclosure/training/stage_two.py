@@ -21,7 +21,7 @@ class StageTwo(Stage):
     """One-step squared error, or the Euler–Maruyama likelihood of Eq. 5 when there is a diffusion."""
 
     def __init__(self, dynamics: MacroDynamics, settings: StageTwoSettings) -> None:
-        super().__init__(settings, settings.steps)
+        super().__init__(settings)
         self.dynamics = dynamics
 
     def training_step(self, batch: Pairs, batch_idx: int) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -31,14 +31,12 @@ class Stage(LightningModule):
     Parameters
     ----------
     settings : StageSettings
-        Optimiser and schedule.
-    n_steps : int
-        Optimiser steps of the whole stage.
+        Optimiser, schedule and number of steps.
     """
 
-    def __init__(self, settings: StageSettings, n_steps: int) -> None:
+    def __init__(self, settings: StageSettings) -> None:
         super().__init__()
-        self.settings, self.n_steps = settings, n_steps
+        self.settings, self.n_steps = settings, settings.steps
 
     def configure_optimizers(self) -> Any:
         """AdamW and its learning-rate schedule by step."""
@@ -59,10 +57,13 @@ class Stage(LightningModule):
 
 
 class _Recorder(Callback):
-    """Keeps the history of losses in the checkpoint, stops on a loss that is not finite, shows progress."""
+    """Keeps the history of losses in the checkpoint, stops when told to by it, shows progress.
 
-    def __init__(self, what: str, n_steps: int, advance: Any) -> None:
-        self.what, self.n_steps, self.advance = what, n_steps, advance
+    Early stopping is decided by the history alone, so that a resumed training stops where it would have stopped.
+    """
+
+    def __init__(self, what: str, patience: int | None, advance: Any) -> None:
+        self.what, self.patience, self.advance = what, patience, advance
         self.rows: History = []
         self.total: Tensor | None = None
         self.count, self.seconds, self.started = 0, 0.0, 0.0
@@ -70,6 +71,7 @@ class _Recorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = time.monotonic()
         self.advance(trainer.global_step, "")
+        trainer.should_stop = self.exhausted  # stopped already, before a resume
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -102,6 +104,17 @@ class _Recorder(Callback):
             )
         self.rows.append(row)
         self.advance(trainer.global_step, f"validation loss {row['validation_loss']:.4g}")
+        trainer.should_stop = trainer.should_stop or self.exhausted
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last ``patience`` validations brought no improvement."""
+        losses = [row["validation_loss"] for row in self.rows]
+        return (
+            self.patience is not None
+            and len(losses) > 0
+            and len(losses) - 1 - losses.index(min(losses)) >= self.patience
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "seconds": self.seconds}
@@ -170,15 +183,12 @@ def train(
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        recorder = _Recorder(what, len(steps), advance)
-        callbacks: list[Callback] = [recorder]
-        if settings.patience is not None:
-            callbacks.append(EarlyStopping("validation_loss", patience=settings.patience))
+        recorder = _Recorder(what, settings.patience, advance)
         trainer = Trainer(
             **trainer_settings.model_dump(exclude={"loggers"}),
             max_steps=len(steps),
             gradient_clip_val=settings.gradient_clip,
-            callbacks=[*callbacks, KeepCheckpoints(folder)],
+            callbacks=[recorder, KeepCheckpoints(folder)],
             plugins=[CheckedCheckpoints()],
             logger=_loggers(trainer_settings, folder),
             default_root_dir=folder,
@@ -193,7 +203,7 @@ def train(
         try:
             trainer.fit(
                 stage,
-                step_loader(steps, settings.steps_per_epoch, workers),
+                step_loader(steps, min(settings.steps_per_epoch, len(steps)), workers),
                 DataLoader(_One(validation), batch_size=None),
                 ckpt_path=checkpoint,
             )
