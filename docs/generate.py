@@ -1,0 +1,275 @@
+"""Pages that are made from the code and from result files when the documentation is built, so none goes stale."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import typer.main
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+import setclosure
+from setclosure.cli.main import app
+from setclosure.files import read_json
+from setclosure.methods import METHODS
+from setclosure.studies.configuration import STUDIES
+
+PAPER_TABLE_1 = {"in_dst": "5.19e-5", "diff_init": "4.38e-4", "diff_n": "5.22e-5"}
+"""Row "ours" of Table 1 of arXiv 2605.30812: means over three training seeds."""
+
+BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥"}
+
+
+def write_all(root: Path, folder: Path) -> None:
+    """Write every generated piece into ``folder``; files that would not change are left alone."""
+    pieces = {
+        "configuration.md": configuration(),
+        "methods.md": methods(),
+        "command_line.md": command_line(),
+        "results.md": results(root / "results" / "laptop"),
+        "benchmarks.md": benchmarks(root / "benchmarks" / "results.json"),
+        "overview.md": overview(folder.parent / "_static" / "overview.png"),
+    } | {f"api/{name}.md": text for name, text in api()}
+    for name, text in pieces.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+    for path in folder.rglob("*.md"):
+        if str(path.relative_to(folder)) not in pieces:
+            path.unlink()  # of a module that is gone
+
+
+# ── configuration ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def configuration() -> str:
+    """Every key of every study, and the options of the parts of a method."""
+    out = []
+    for name, study in STUDIES.items():
+        out += [f"## Study `{name}`", "", *_section(study, ""), *_sections(study, "")]
+    out += [
+        "## Options of a method's parts",
+        "",
+        "`model.encoder`, `model.decoder` and `model.reconstruction` take the options of the parts that the method's row "
+        "has.",
+        "",
+    ]
+    parts: dict[type[BaseModel], list[str]] = {}
+    for method, row in METHODS.items():
+        for key in ("encoder", "decoder", "reconstruction"):
+            config = getattr(row, key)
+            if config is not None:
+                parts.setdefault(config, []).append(f"`model.{key}` of `{method}`")
+    for config, users in parts.items():
+        out += [f"### {config.__name__.removesuffix('Config')}", "", ", ".join(users) + ".", "", *_section(config, "")]
+    return "\n".join(out) + "\n"
+
+
+def methods() -> str:
+    """The table of methods."""
+    rows = [[f"`{name}`", *(_part(row, k) for k in ("encoder", "decoder", "reconstruction"))] for name, row in METHODS.items()]
+    return _table(["method", "encoder", "decoder", "reconstruction"], rows)
+
+
+def _part(row: Any, key: str) -> str:
+    config = getattr(row, key)
+    return "–" if config is None else config.__name__.removesuffix("Config")
+
+
+def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            inner = f"{path}.{key}" if path else key
+            yield from (f"### `{inner}`", "", (field.description or _first_line(field.annotation)), "")
+            yield from _section(field.annotation, inner)
+            yield from _sections(field.annotation, inner)
+
+
+def _section(model: type[BaseModel], path: str) -> list[str]:
+    rows = []
+    for key, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            rows.append([f"`{key}`", "section", "", field.description or _first_line(annotation)])
+        else:
+            rows.append([f"`{key}`", _type(annotation) + _bounds(field), _default(field), field.description or ""])
+    return [_table(["key", "type", "default", "meaning"], rows), ""]
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().splitlines()[0].replace(":class:", "")
+
+
+def _type(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_type(a) for a in arguments)
+    if origin is tuple:
+        return f"list of {_type(arguments[0])}"
+    if origin is typing.Annotated:
+        return _type(arguments[0])
+    if origin is dict or annotation is dict:
+        return "section"
+    return {type(None): "null", int: "integer", float: "number", str: "text", bool: "true or false"}.get(
+        annotation, getattr(annotation, "__name__", str(annotation))
+    )
+
+
+def _bounds(field: FieldInfo) -> str:
+    parts = [
+        f"{sign} {getattr(limit, name):g}"
+        for limit in field.metadata
+        for name, sign in BOUNDS.items()
+        if getattr(limit, name, None) is not None
+    ]
+    return f", {', '.join(parts)}" if parts else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "`null`"
+    if isinstance(value, tuple):
+        return f"`{list(value)}`"
+    return "`{}`" if value == {} else f"`{value}`"
+
+
+# ── command line ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def command_line() -> str:
+    """Every command with its arguments and options, as the program itself knows them."""
+    group = typer.main.get_command(app)
+    out = []
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        context = click.Context(command, info_name=f"setclosure {name}")
+        rows = []
+        for parameter in command.params:
+            is_option = parameter.param_type_name == "option"
+            label = ", ".join(parameter.opts) if is_option else (parameter.metavar or parameter.name.upper())
+            if is_option and not getattr(parameter, "is_flag", False):
+                label += f" {parameter.metavar or parameter.type.name.upper()}"
+            default = "required" if parameter.required else ("" if parameter.default in (None, False) else f"`{parameter.default}`")
+            rows.append([f"`{label}`", default, getattr(parameter, "help", "") or ""])
+        usage = " ".join(command.collect_usage_pieces(context))
+        out += [f"## `{name}`", "", command.help or "", "", "```console", f"setclosure {name} {usage}", "```", ""]
+        out += [_table(["argument or option", "default", "meaning"], rows), ""]
+    return "\n".join(out) + "\n"
+
+
+# ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def results(folder: Path) -> str:
+    """The table of ``metrics.json`` of a run folder beside Table 1 of the paper."""
+    path = folder / "metrics.json"
+    if not path.is_file():
+        return (
+            ":::{note}\nThe run of `configs/interacting_particles/laptop.yaml` has not been committed yet: there is no "
+            "`results/laptop/metrics.json`. This page shows its numbers as soon as there is.\n:::\n"
+        )
+    metrics = read_json(path)
+    splits = list(metrics["mre"])
+    rows = [[title, *(_value(metrics[key][s]) for s in splits)] for key, title in METRICS.items() if key in metrics]
+    rows.insert(
+        [row[0] for row in rows].index(METRICS["mre_scaled"]) + 1,
+        ["**paper, Table 1, “ours”**", *(PAPER_TABLE_1.get(s, "–") for s in splits)],
+    )
+    n = len(metrics["mre"][splits[0]]["values"]) if isinstance(metrics["mre"][splits[0]], dict) else 1
+    seeds = f"Mean ± standard deviation of {n} training seeds." if n > 1 else "One training seed."
+    out = [_table(["", *(f"`{s}`" for s in splits)], rows), "", seeds + " The paper's row: means of three runs.", ""]
+    out += [_table(["part", "seconds"], [[part, _value(v)] for part, v in metrics.get("seconds", {}).items()]), ""]
+    if (folder / "run.json").is_file():
+        out += [_provenance(read_json(folder / "run.json")["provenance"]), ""]
+    return "\n".join(out)
+
+
+METRICS = {
+    "mre_scaled": "`mre_scaled`",
+    "mre": "`mre`",
+    "diverged": "diverged rollouts",
+    "outside": "rollouts that left the training range",
+    "warned": "starts outside the training range",
+}
+
+
+def benchmarks(path: Path) -> str:
+    """The table of ``benchmarks/results.json``."""
+    if not path.is_file():
+        return ":::{note}\nNo benchmark has been committed yet: `make bench` writes `benchmarks/results.json`.\n:::\n"
+    content = read_json(path)
+    rows = []
+    for row in content["benchmarks"]:
+        ratios = ", ".join(f"{peer} {ratio:.3g}×" for peer, ratio in row["ratio"].items())
+        share = row.get("share_of_matrix_product_peak")
+        rows.append([f"`{row['name']}`", f"{row['value']:.3g}", row["unit"], ratios or "–", f"{share:.0%}" if share else "–"])
+    head = ["benchmark", "value", "unit", "times faster than", "share of the machine's matrix-product peak"]
+    return "\n".join([_table(head, rows), "", _provenance(content["provenance"]), ""])
+
+
+def overview(picture: Path) -> str:
+    """The picture of the demonstration, if it has been made."""
+    if not picture.is_file():
+        return ""
+    return (
+        f"```{{image}} {picture.parent.name}/{picture.name}\n:alt: Particles and learned density; predicted and true "
+        "curves; error over time\n```\n"
+    )
+
+
+def _value(value: float | dict[str, Any]) -> str:
+    if isinstance(value, dict):
+        return f"{_value(value['mean'])} ± {_value(value['sd'])}"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return f"{value:.0f}"
+    return f"{value:.2e}" if abs(value) < 0.01 else f"{value:.3g}"
+
+
+def _provenance(facts: dict[str, Any]) -> str:
+    machine, versions = facts["machine"], facts["versions"]
+    commit = f"commit `{facts['commit'][:12]}`" if facts.get("commit") else "commit unknown"
+    return (
+        f"Measured at {facts['started']} on {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['memory_gib']} GiB, GPU: {machine['gpu'] or 'none'}; {commit}; "
+        + ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+        + "."
+    )
+
+
+# ── reference ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def api() -> Iterator[tuple[str, str]]:
+    """One page for each room of the package, with all its modules, and the list of the pages."""
+    rooms: dict[str, list[str]] = {"top": []}
+    for module in pkgutil.walk_packages(setclosure.__path__, "setclosure."):
+        room = module.name.split(".")[1]
+        if module.ispkg or module.name.count(".") > 1:
+            rooms.setdefault(room, []).append(module.name)
+        else:
+            rooms["top"].append(module.name)
+    for room, modules in rooms.items():
+        title = "Top level" if room == "top" else f"setclosure.{room}"
+        out = [f"# {title}", ""]
+        for name in modules:
+            heading = "" if name == f"setclosure.{room}" else f"## {name.removeprefix('setclosure.')}\n"
+            importlib.import_module(name)  # a module that cannot be imported must stop the build
+            out += [heading, "```{eval-rst}", f".. automodule:: {name}", "```", ""]
+        yield room, "\n".join(out)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
