@@ -20,7 +20,8 @@ class RangeCheck:
     inside : array
         Both numbers below their limits, ``(B,)`` boolean.
     kl, kl_limit : array, float
-        Reconstruction KL(q_X ‖ p) and its 99 % quantile over training microstates: does the decoder know such a
+        Reconstruction KL(q_X ‖ p) and its 99 % quantile over training microstates (the larger of that over first
+        frames and that over all): does the decoder know such a
         set? NaN for a method without a density.
     distance, distance_limit : array, float
         Distance of the standardised macrostate to the nearest training macrostate, and the 99 % quantile of the
@@ -70,20 +71,29 @@ class TrainingRange(nn.Module):
         self.register_buffer("reference", torch.zeros(size, dim))
         self.register_buffer("limits", torch.full((2,), float("nan"), dtype=torch.float64))
 
-    def fit(self, reference: Tensor, others: Tensor, kl: Tensor) -> None:
-        """Keep standardised training macrostates and take the limits from others of other trajectories.
+    def fit(self, z: Tensor, kl: list[Tensor], stream: np.random.Generator) -> None:
+        """Keep some training macrostates, and take the limits from other training trajectories.
+
+        Initial states differ more than later ones, which all relax to the same: half of what is kept are first
+        frames, and a limit is the larger of the quantile over first frames and that over all frames.
 
         Parameters
         ----------
-        reference, others : Tensor
-            Standardised macrostates ``(size, D)``, ``(n, D)`` of disjoint sets of training trajectories.
-        kl : Tensor
-            Reconstruction KL of training microstates; empty for a method without a density.
+        z : Tensor
+            Standardised training macrostates ``(M, T, D)``.
+        kl : list of Tensor
+            Reconstruction KL of training microstates in first frames, and in all frames; empty tensors for a
+            method without a density.
+        stream : numpy.random.Generator
+            Chooses which macrostates are kept.
         """
-        self.reference.copy_(reference)
-        distance = self.distance(others).double().quantile(QUANTILE)
-        kl_limit = kl.double().quantile(QUANTILE) if len(kl) else torch.tensor(float("nan"))
-        self.limits.copy_(torch.stack([kl_limit, distance]))
+        half = max(1, len(z) // 2)  # of the trajectories: a limit needs distances between different ones
+        kept, others = z[:half], z[half:] if len(z) > 1 else z
+        size = len(self.reference) // 2
+        draws = [_draw(part, size, stream) for part in (kept[:, :1], kept, others[:, :1], others)]
+        self.reference.copy_(torch.cat(draws[:2]))
+        distances = [self.distance(part) for part in draws[2:]]
+        self.limits.copy_(torch.stack([_limit(kl), _limit(distances)]))
 
     def distance(self, z: Tensor) -> Tensor:
         """Distance to the nearest kept macrostate, ``(B,)``."""
@@ -97,3 +107,13 @@ class TrainingRange(nn.Module):
         strange = kl > kl_limit  # False where either is NaN
         inside = ~(far | strange) & z.isfinite().all(dim=1)
         return RangeCheck(inside.numpy(), kl.numpy(), kl_limit, distance.numpy(), distance_limit)
+
+
+def _draw(z: Tensor, size: int, stream: np.random.Generator) -> Tensor:
+    flat = z.flatten(0, 1)
+    return flat[torch.from_numpy(stream.integers(len(flat), size=size))]
+
+
+def _limit(samples: list[Tensor]) -> Tensor:
+    quantiles = [part.double().quantile(QUANTILE) for part in samples if len(part)]
+    return torch.stack(quantiles).max() if quantiles else torch.tensor(float("nan"), dtype=torch.float64)

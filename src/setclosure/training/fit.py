@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from setclosure.data.batching import MicrostateSource
 from setclosure.data.ensemble import Ensemble
 from setclosure.data.splits import split_trajectories
 from setclosure.dynamics.macro_dynamics import MacroDynamics
-from setclosure.errors import EnsembleError, RunError
-from setclosure.files import read_json, write_bytes, write_json
+from setclosure.errors import EnsembleError, RunError, SetclosureWarning
+from setclosure.files import read_json, sha256, write_bytes, write_json
 from setclosure.microstates import MicrostateBatch
 from setclosure.model_parts import ModelParts
 from setclosure.progress import progress
@@ -136,8 +137,12 @@ class Training:
         """
         path, log = self.folder / "macrostates.safetensors", self.folder / "encode.json"
         if self.resume and log.is_file():
-            self.seconds["encode"] = read_json(log)["seconds"]
-            return safetensors.torch.load(path.read_bytes())
+            before = read_json(log)
+            content = path.read_bytes() if path.is_file() else b""
+            if sha256(content) == before["sha256"]:
+                self.seconds["encode"] = before["seconds"]
+                return safetensors.torch.load(content)
+            warnings.warn(f"{path} is damaged; the microstates are encoded again.", SetclosureWarning, stacklevel=3)
         start = time.perf_counter()
         autoencoder.eval()
         V = self.settings.stage_two.views if self.model.symmetry == "euclidean" else 1
@@ -145,9 +150,10 @@ class Training:
             "training": self.training.macrostates(autoencoder, V, self.seed),
             "validation": self.validation.macrostates(autoencoder, 1, self.seed),
         }
-        write_bytes(path, safetensors.torch.save(z))
+        content = safetensors.torch.save(z)
+        write_bytes(path, content)
         self.seconds["encode"] = time.perf_counter() - start
-        write_json(log, {"seconds": self.seconds["encode"]})  # written last: the macrostates are whole
+        write_json(log, {"seconds": self.seconds["encode"], "sha256": sha256(content)})  # last: all is there
         return z
 
     def stage_two(self, dynamics: MacroDynamics, macrostates: dict[str, Tensor]) -> History:
@@ -169,18 +175,13 @@ class Training:
         """Fill the training range from training macrostates and microstates alone."""
         parts.eval()
         stream = numpy_stream(self.seed, "training range")
-        z = parts.dynamics.standardise(macrostates["training"])
-        half = max(1, len(z) // 2)  # a limit needs distances between different trajectories
-        kept, others = z[:half].flatten(0, 1), z[half:].flatten(0, 1) if len(z) > 1 else z.flatten(0, 1)
-        size = len(parts.range.reference)
-        kl = torch.zeros(0)
+        kl = []
         if parts.autoencoder.reconstruction is not None:
-            kl = parts.autoencoder.encode_kl(self.training.batches(KL_MICROSTATES, 0.5, False)(stream).now)
-        parts.range.fit(
-            kept[torch.from_numpy(stream.integers(len(kept), size=size))],
-            others[torch.from_numpy(stream.integers(len(others), size=size))],
-            kl,
-        )
+            kl = [
+                parts.autoencoder.encode_kl(self.training.some(KL_MICROSTATES, first, stream))
+                for first in (True, False)
+            ]
+        parts.range.fit(parts.dynamics.standardise(macrostates["training"]), kl, stream)
 
     def _claim(self, facts: dict[str, Any]) -> None:
         path = self.folder / "fit.json"
@@ -212,6 +213,11 @@ class Split:
     def batches(self, n_sets: int, transient_share: float, pairs: bool) -> FrameBatches:
         """Draws of microstates of this split."""
         return FrameBatches(self.source, self.trajectories, self.observables, n_sets, transient_share, pairs)
+
+    def some(self, n: int, first: bool, stream: np.random.Generator) -> MicrostateBatch:
+        """``n`` random microstates, of first frames alone or of all frames."""
+        frames = np.zeros(n, dtype=np.int64) if first else stream.integers(self.n_frames, size=n)
+        return self.source.batch(stream.choice(self.trajectories, size=n), frames)
 
     def macrostates(self, autoencoder: Autoencoder, n_views: int, seed: int) -> Tensor:
         """``(V·M, T, D)``: every trajectory, in ``n_views`` random orientations if more than one."""
