@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -9,11 +10,28 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from typer.core import TyperGroup
 
 from setclosure.errors import SetclosureError, SetclosureWarning
 
+
+class _StopError(Exception):
+    """Ctrl-C, as something that the parser of the command line does not take for its own."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _StopError from error
+
+
 app = typer.Typer(
     name="setclosure",
+    cls=_Commands,
     help="Learn the macroscopic law of unordered particles: closure variables that no permutation can change, "
     "and the dynamics that they close.",
     no_args_is_help=True,
@@ -47,7 +65,7 @@ def simulate(
     from setclosure.studies.pipeline import simulate as work
 
     work(load_study(config, set_), out, workers)
-    _say(f"Ensembles are in [bold]{out}[/bold].")
+    _say(f"Ensembles are in [bold]{escape(str(out))}[/bold].")
 
 
 @app.command()
@@ -63,7 +81,7 @@ def train(
     from setclosure.studies.pipeline import train as work
 
     work(load_study(config, set_), data, out, resume)
-    _say(f"Trained. Next: [bold]setclosure evaluate {out} --data {data}[/bold]")
+    _say(f"Trained. Next: [bold]{escape(shlex.join(['setclosure', 'evaluate', str(out), '--data', str(data)]))}[/bold]")
 
 
 @app.command()
@@ -103,7 +121,7 @@ def predict(
     from setclosure.cli.prediction import predict_file
 
     for line in predict_file(run, initial, steps, samples, seed, out):
-        _say(line)
+        _say(escape(line))
 
 
 @app.command()
@@ -111,7 +129,7 @@ def report(run: RunFolder) -> None:
     """Write RUN/report.html, one file that shows the whole run."""
     from setclosure.report import build_report
 
-    _say(f"Report: [bold]{build_report(run)}[/bold]")
+    _say(f"Report: [bold]{escape(str(build_report(run)))}[/bold]")
 
 
 @app.command()
@@ -141,7 +159,7 @@ def run(
     metrics = pipeline.evaluate(out, folder)
     path = build_report(out)
     Console().print(metrics_table(metrics))
-    _say(f"Report: [bold]{path}[/bold]")
+    _say(f"Report: [bold]{escape(str(path))}[/bold]")
 
 
 @app.command()
@@ -162,7 +180,7 @@ def _say(text: str) -> None:
 
 def _warn(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
     if issubclass(category, SetclosureWarning):
-        Console(stderr=True).print(f"[yellow]Warning:[/yellow] {message}", soft_wrap=True, highlight=False)
+        Console(stderr=True).print(f"[yellow]Warning:[/yellow] {escape(str(message))}", soft_wrap=True, highlight=False)
 
 
 def main() -> None:
@@ -175,8 +193,8 @@ def main() -> None:
         console.print("[bold red]Error:[/bold red] ", end="")
         console.print(str(error), markup=False, soft_wrap=True, highlight=False)
         sys.exit(2)
-    except KeyboardInterrupt:
-        again = " ".join(["setclosure", *sys.argv[1:]])
+    except (_StopError, KeyboardInterrupt):
+        again = shlex.join(["setclosure", *sys.argv[1:]])
         resumes = "--resume" in sys.argv or sys.argv[1:2] not in (["run"], ["train"])
         Console(stderr=True).print(
             f"\nStopped. Nothing finished was lost; go on with:\n  {again}{'' if resumes else ' --resume'}",
