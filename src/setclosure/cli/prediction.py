@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +53,24 @@ def read_microstates(path: Path) -> Any:
     """
     try:
         loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return [loaded[name] for name in sorted(loaded.files, key=lambda n: (len(n), n))]
     except OSError as error:
         raise MicrostateError(
             f"{path} cannot be read: {error.strerror or error}. Expected a .npy or .npz file."
         ) from error
-    except ValueError as error:
-        raise MicrostateError(f"{path} is not a .npy or .npz file of plain numbers: {error}") from error
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        return [loaded[name] for name in sorted(loaded.files, key=lambda n: (len(n), n))]
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise MicrostateError(
+            f"{path} is not a whole .npy or .npz file of plain numbers ({_without_pickle(error)}). Save microstates "
+            "with numpy.save as (N, d) or (B, N, d), or sets of different sizes with numpy.savez(file, *sets)."
+        ) from error
+
+
+def _without_pickle(error: Exception) -> str:
+    """What NumPy said, but for its advice to allow pickles: they can run code."""
+    return "it holds Python objects" if "allow_pickle" in str(error) else str(error)
 
 
 def _model(folder: Path, seed: int | None) -> ClosureModel:
