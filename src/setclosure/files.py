@@ -23,14 +23,14 @@ def storage_errors(path: str | Path) -> Iterator[None]:
     except StorageError:
         raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             what = f"the disk that holds {path} is full. Nothing finished was lost: free some space, then resume."
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             what = f"{path} may not be written. Choose another folder, or change its permissions."
         elif error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST):
             what = f"{path} cannot be made: a file and a folder share that name. Choose another path."
         else:
-            raise
+            what = f"{path} could not be written. Look at the disk, or choose another folder."
         raise StorageError(f"{what} (The system said: {error.strerror}.)") from error
 
 
