@@ -16,7 +16,7 @@ from setclosure.methods import METHODS
 from setclosure.microstates import MicrostateBatch
 from setclosure.reconstruction.distribution import DistributionReconstruction
 from setclosure.seeds import torch_stream
-from setclosure.settings import Settings
+from setclosure.settings import OptionsError, Settings
 from setclosure.symmetry import ParticleFrame, Symmetry
 
 CHUNK_PARTICLES = 16384
@@ -52,9 +52,9 @@ class ModelSettings(Settings):
         for part in ("encoder", "decoder", "reconstruction"):
             config, options = getattr(row, part), getattr(self, part)
             if config is not None:
-                config.model_validate(options)
+                config.check_options(options, part)
             elif options:
-                raise ValueError(f"method '{self.method}' has no {part}, so it takes no {part} options")
+                raise OptionsError([f"{part}: method '{self.method}' has no {part}, so it takes no such options."])
         return self
 
 

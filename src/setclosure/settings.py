@@ -10,6 +10,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from setclosure.errors import ConfigurationError
 
 
+class OptionsError(ValueError):
+    """Mistakes in options that a section only holds, one line each that begins with the key."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
+
+
 class Settings(BaseModel):
     """A frozen section of the configuration; unknown keys are errors."""
 
@@ -27,23 +35,41 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            raise ConfigurationError(_explain(cls, error, where)) from error
+            lines = "\n".join(f"  {line}" for line in _explain(cls, error))
+            raise ConfigurationError(
+                f"the configuration{f' {where}' if where else ''} cannot be used:\n{lines}"
+            ) from error
+
+    @classmethod
+    def check_options(cls, options: dict[str, Any], section: str) -> None:
+        """Validate options that another section holds under the key ``section``; raise :class:`OptionsError`."""
+        try:
+            cls.model_validate(options)
+        except ValidationError as error:
+            raise OptionsError([f"{section}.{line}" for line in _explain(cls, error)]) from error
 
 
-def _explain(cls: type[BaseModel], error: ValidationError, where: str) -> str:
-    lines = []
+def _explain(cls: type[BaseModel], error: ValidationError) -> list[str]:
+    lines: list[str] = []
     for mistake in error.errors():
         path = ".".join(str(part) for part in mistake["loc"])
         if mistake["type"] == "extra_forbidden":
             known = _known_keys(cls, mistake["loc"][:-1])
             close = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(known)}."
-            lines.append(f"  {path}: unknown key; {hint}")
+            lines.append(f"{path}: unknown key; {hint}")
         elif mistake["type"] == "missing":
-            lines.append(f"  {path}: this key is required.")
+            lines.append(f"{path}: this key is required.")
+        elif mistake["type"] == "model_type":
+            lines.append(f"{path or '(top level)'}: a section with keys is expected; got {mistake['input']!r}.")
+        elif mistake["type"] == "value_error" and isinstance(mistake["ctx"]["error"], OptionsError):
+            lines += [f"{path}.{line}" if path else line for line in mistake["ctx"]["error"].lines]
         else:
-            lines.append(f"  {path or '(top level)'}: {mistake['msg']}; got {mistake['input']!r}.")
-    return f"the configuration{f' {where}' if where else ''} cannot be used:\n" + "\n".join(lines)
+            message = mistake["msg"].removeprefix("Value error, ")
+            # what a whole section breaks is in its message; the section itself would hide it
+            got = "." if isinstance(mistake["input"], dict) else f"; got {mistake['input']!r}."
+            lines.append(f"{path or '(top level)'}: {message}{got}")
+    return lines
 
 
 def _known_keys(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

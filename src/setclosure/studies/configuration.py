@@ -30,13 +30,17 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
         raise ConfigurationError(f"the configuration {path} cannot be read: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the configuration {path} is not YAML: {error}") from error
-    if not isinstance(values, dict) or values.get("study") not in STUDIES:
+    if not isinstance(values, dict):
         raise ConfigurationError(
-            f"the configuration {path} must be a mapping with 'study' set to one of: {', '.join(STUDIES)}."
+            f"the configuration {path} is not a mapping of keys to values, with 'study' set to one of: "
+            f"{', '.join(STUDIES)}."
         )
     for override in overrides or []:
         _apply(values, override)
-    return STUDIES[values["study"]].parse(values, f"in {path}")
+    name = values.get("study")
+    if not isinstance(name, str) or name not in STUDIES:
+        raise ConfigurationError(f"in {path}, 'study' is {name!r}; expected one of: {', '.join(STUDIES)}.")
+    return STUDIES[name].parse(values, f"in {path}")
 
 
 def save_study(study: Study, path: Path) -> None:
@@ -46,14 +50,16 @@ def save_study(study: Study, path: Path) -> None:
 
 def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key:
+    if not equals or not all(key.split(".")):
         raise ConfigurationError(
             f"an override reads section.key=value, for instance model.closure_dim=4; got '{override}'."
         )
     *sections, last = key.split(".")
     place = values
     for section in sections:
-        place = place.setdefault(section, {})
+        if place.get(section) is None:
+            place[section] = {}
+        place = place[section]
         if not isinstance(place, dict):
             raise ConfigurationError(f"override '{override}': '{section}' is a value, not a section.")
     try:
