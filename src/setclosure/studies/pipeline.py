@@ -59,8 +59,8 @@ def open_split(folder: Path, split: str) -> Ensemble:
 
 def train(study: Study, data: Path, folder: Path, resume: bool = False) -> Run:
     """Train every seed of a study on the ensembles in ``data``."""
+    ensembles = {split: open_split(data, split) for split in FITTED_ON}  # before a run folder is made in vain
     run = Run.create(study, folder, resume)
-    ensembles = {split: open_split(data, split) for split in FITTED_ON}
     run.use_data(ensembles)
     for seed in study.seeds:
         target = run.seed_folder(seed)

@@ -64,7 +64,7 @@ class Run:
                     + "\nUse that configuration, or choose another folder."
                 )
             return run
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and not (folder.is_dir() and all(_unfinished(path) for path in folder.iterdir())):
             raise RunError(f"{folder} exists and is not a run folder. Choose another folder, or empty it.")
         save_study(study, folder / "config.yaml")
         write_json(
@@ -119,6 +119,11 @@ class Run:
                 + "\nGive the data folder that the run was trained on, or train a new run."
             )
         self.update(ensembles=known | now)
+
+
+def _unfinished(path: Path) -> bool:
+    """Whether a run that was killed while it was made may have left ``path``."""
+    return path.name == "config.yaml" or (path.name.startswith(".") and path.suffix == ".tmp")
 
 
 def summarise(per_seed: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
