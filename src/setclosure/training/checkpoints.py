@@ -89,13 +89,17 @@ class KeepCheckpoints(Callback):
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint in ``folder`` that is whole; None if there is none.
 
-    A damaged one is passed over with a :class:`SetclosureWarning`.
+    A damaged one is passed over with a :class:`SetclosureWarning`, and deleted: it must not count as one of the two
+    that are kept.
     """
-    for path in sorted(folder.glob("step-*.ckpt"), reverse=True):
+    paths = sorted(folder.glob("step-*.ckpt"), reverse=True)
+    for path, older in zip(paths, [*paths[1:], None], strict=True):
         try:
             CheckedCheckpoints().load_checkpoint(path)
         except DamagedFileError as error:
-            warnings.warn(f"{error} The one before it is used instead.", SetclosureWarning, stacklevel=2)
+            instead = "There is no other, so this stage starts again." if older is None else f"{older} is used instead."
+            warnings.warn(f"{error} {instead}", SetclosureWarning, stacklevel=2)
+            path.unlink(missing_ok=True)
         else:
             return path
     return None

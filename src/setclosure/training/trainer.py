@@ -79,7 +79,7 @@ class _Recorder(Callback):
         loss = outputs["loss"].detach()
         self.total = loss if self.total is None else self.total + loss  # stays on the device: no wait per step
         self.count += 1
-        if trainer.global_step % 10 == 0:
+        if trainer.global_step % 10 == 0 and trainer.global_step < trainer.max_steps:
             last = self.rows[-1]["validation_loss"] if self.rows else math.nan
             self.advance(trainer.global_step, f"validation loss {last:.4g}" if self.rows else "")
 
