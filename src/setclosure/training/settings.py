@@ -80,7 +80,7 @@ class StageTwoSettings(StageSettings):
     batch_pairs: int = Field(2048, ge=2, description="One-step pairs (z_t, z_t+1) in a batch, on each device.")
     steps_per_epoch: int = Field(1000, ge=1, description="Steps between two validations and checkpoints.")
     views: int = Field(
-        4,
+        2,
         ge=1,
         description="Random rotations under which each training trajectory is encoded (euclidean symmetry).",
     )
