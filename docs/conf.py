@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from generate import write_all  # noqa: E402
+from generate import write_all
 
 write_all(HERE.parent, HERE / "generated")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import types
 import typing
@@ -10,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
-import typer.main
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from typer.models import OptionInfo
 
 import setclosure
 from setclosure.cli.main import app
@@ -58,8 +58,7 @@ def configuration() -> str:
     out += [
         "## Options of a method's parts",
         "",
-        "`model.encoder`, `model.decoder` and `model.reconstruction` take the options of the parts that the method's row "
-        "has.",
+        "`model.encoder`, `model.decoder` and `model.reconstruction` take the options of the parts in the method's row.",
         "",
     ]
     parts: dict[type[BaseModel], list[str]] = {}
@@ -75,7 +74,10 @@ def configuration() -> str:
 
 def methods() -> str:
     """The table of methods."""
-    rows = [[f"`{name}`", *(_part(row, k) for k in ("encoder", "decoder", "reconstruction"))] for name, row in METHODS.items()]
+    rows = [
+        [f"`{name}`", *(_part(row, k) for k in ("encoder", "decoder", "reconstruction"))]
+        for name, row in METHODS.items()
+    ]
     return _table(["method", "encoder", "decoder", "reconstruction"], rows)
 
 
@@ -150,21 +152,27 @@ def _default(field: FieldInfo) -> str:
 
 
 def command_line() -> str:
-    """Every command with its arguments and options, as the program itself knows them."""
-    group = typer.main.get_command(app)
+    """Every command with its arguments and options, from the signatures that Typer reads, too."""
     out = []
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
-        context = click.Context(command, info_name=f"setclosure {name}")
-        rows = []
-        for parameter in command.params:
-            is_option = parameter.param_type_name == "option"
-            label = ", ".join(parameter.opts) if is_option else (parameter.metavar or parameter.name.upper())
-            if is_option and not getattr(parameter, "is_flag", False):
-                label += f" {parameter.metavar or parameter.type.name.upper()}"
-            default = "required" if parameter.required else ("" if parameter.default in (None, False) else f"`{parameter.default}`")
-            rows.append([f"`{label}`", default, getattr(parameter, "help", "") or ""])
-        usage = " ".join(command.collect_usage_pieces(context))
-        out += [f"## `{name}`", "", command.help or "", "", "```console", f"setclosure {name} {usage}", "```", ""]
+    for registered in app.registered_commands:
+        function: Any = registered.callback
+        hints = typing.get_type_hints(function, include_extras=True)
+        rows, usage = [], []
+        for name, parameter in inspect.signature(function).parameters.items():
+            base, info = typing.get_args(hints[name])
+            needed = parameter.default is inspect.Parameter.empty
+            default = "required" if needed else ("" if parameter.default in (None, False) else f"`{parameter.default}`")
+            label = info.metavar or ""
+            if isinstance(info, OptionInfo):
+                value = "" if base is bool else f" {info.metavar or 'N'}"
+                label = f"{(info.param_decls or [f'--{name}'])[0]}{value}"
+                usage.append(label if needed else f"[{label}]")
+            else:
+                usage.insert(0, label)
+            rows.append([f"`{label}`", default, info.help or ""])
+        command = registered.name or function.__name__
+        out += [f"## `{command}`", "", inspect.getdoc(function) or "", ""]
+        out += ["```console", f"setclosure {command} {' '.join(usage)}", "```", ""]
         out += [_table(["argument or option", "default", "meaning"], rows), ""]
     return "\n".join(out) + "\n"
 
@@ -214,7 +222,9 @@ def benchmarks(path: Path) -> str:
     for row in content["benchmarks"]:
         ratios = ", ".join(f"{peer} {ratio:.3g}×" for peer, ratio in row["ratio"].items())
         share = row.get("share_of_matrix_product_peak")
-        rows.append([f"`{row['name']}`", f"{row['value']:.3g}", row["unit"], ratios or "–", f"{share:.0%}" if share else "–"])
+        rows.append(
+            [f"`{row['name']}`", f"{row['value']:.3g}", row["unit"], ratios or "–", f"{share:.0%}" if share else "–"]
+        )
     head = ["benchmark", "value", "unit", "times faster than", "share of the machine's matrix-product peak"]
     return "\n".join([_table(head, rows), "", _provenance(content["provenance"]), ""])
 
@@ -272,4 +282,6 @@ def api() -> Iterator[tuple[str, str]]:
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
+    )
