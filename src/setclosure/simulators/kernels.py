@@ -1,7 +1,7 @@
 """Numba kernels of the pair force tanh(a(1 − r)) + b and of its potential, in single precision.
 
 ``math.tanh`` and ``math.log`` keep a loop from being vectorised and cost ten times more than everything else, so
-both functions are rational approximations here, fitted on |u| ≤ 9, beyond which they are constant or linear to
+both functions are rational approximations here, fitted on ``|u| ≤ 9``, beyond which they are constant or linear to
 single precision. The kernels release the interpreter's lock: threads run them side by side.
 """
 
@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 RANGE = np.float32(9.0)
-"""|u| from which tanh(u) = ±1 and log cosh(u) = |u| − log 2 to single precision."""
+"""Size of u from which tanh(u) = ±1 and ``log cosh(u) = |u| − log 2`` to single precision."""
 
 TANH_ERROR = 5e-7
 """Largest absolute error of :func:`fast_tanh`."""
