@@ -19,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from setclosure.processes import is_first_process
+
 
 class Advance(Protocol):
     """``advance(done, note)``: that many units are done now; ``note`` is shown behind the rate."""
@@ -45,7 +47,9 @@ def progress(what: str, total: int, unit: str, stream: TextIO | None = None) -> 
     True
     """
     stream = stream or sys.stderr
-    if stream.isatty():
+    if not is_first_process():
+        yield lambda done, note="": None
+    elif stream.isatty():
         columns = (
             SpinnerColumn(),
             TextColumn("{task.description:<22}"),

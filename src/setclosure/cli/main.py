@@ -14,6 +14,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from setclosure.errors import SetclosureError, SetclosureWarning
+from setclosure.processes import is_first_process
 
 
 class _StopError(Exception):
@@ -93,7 +94,7 @@ def evaluate(
     from setclosure.cli.tables import metrics_table
     from setclosure.studies.pipeline import evaluate as work
 
-    Console().print(metrics_table(work(run, data)))
+    _console().print(metrics_table(work(run, data)))
 
 
 @app.command()
@@ -158,7 +159,7 @@ def run(
     pipeline.train(study, folder, out, resume=True)
     metrics = pipeline.evaluate(out, folder)
     path = build_report(out)
-    Console().print(metrics_table(metrics))
+    _console().print(metrics_table(metrics))
     _say(f"Report: [bold]{escape(str(path))}[/bold]")
 
 
@@ -174,8 +175,13 @@ def inspect(
         raise typer.Exit(1)
 
 
+def _console() -> Console:
+    """Standard output, where the first process of a distributed training alone speaks."""
+    return Console(quiet=not is_first_process())
+
+
 def _say(text: str) -> None:
-    Console().print(text, soft_wrap=True, highlight=False)
+    _console().print(text, soft_wrap=True, highlight=False)
 
 
 def _warn(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from setclosure.data.ensemble import Ensemble
 from setclosure.errors import RunError, SchemaVersionError
 from setclosure.files import read_json, write_json
+from setclosure.processes import is_first_process
 from setclosure.provenance import provenance
 from setclosure.studies.configuration import Study, load_study, save_study
 from setclosure.training.fit import differences
@@ -54,7 +55,7 @@ class Run:
         folder = Path(folder)
         if (folder / "run.json").exists():
             run = cls(folder)
-            if not resume:
+            if not resume and is_first_process():
                 raise RunError(f"{folder} already holds a run. Go on with it by --resume, or choose another folder.")
             different = differences(run.study.model_dump(mode="json"), study.model_dump(mode="json"))
             if different:

@@ -22,6 +22,7 @@ from setclosure.errors import EnsembleError, RunError, SetclosureWarning
 from setclosure.files import read_json, sha256, write_bytes, write_json
 from setclosure.microstates import MicrostateBatch
 from setclosure.model_parts import ModelParts
+from setclosure.processes import is_first_process
 from setclosure.progress import progress
 from setclosure.seeds import numpy_stream, seeded, torch_stream
 from setclosure.settings import Settings
@@ -189,7 +190,7 @@ class Training:
             write_json(path, facts)
             return
         before = read_json(path)
-        if not self.resume:
+        if not self.resume and is_first_process():
             raise RunError(
                 f"{self.folder} already holds a fit. Resume it (resume=True, --resume), or choose another folder."
             )
