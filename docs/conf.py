@@ -10,6 +10,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from generate import write_all
+from mathtext import draw_display, draw_inline
+from pydantic import BaseModel
 
 write_all(HERE.parent, HERE / "generated")
 
@@ -21,7 +23,6 @@ release = version = installed_version("setclosure")
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
@@ -41,7 +42,7 @@ napoleon_use_rtype = False
 napoleon_preprocess_types = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True, "exclude-members": "model_config"}
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 
@@ -52,3 +53,27 @@ html_css_files = ["custom.css"]
 html_copy_source = False
 html_show_sourcelink = False
 pygments_style = "tango"
+html_math_renderer = "mathtext"
+
+
+def describe_settings(app, what, name, obj, options, signature, annotation):
+    """The fields of a configuration section are a list, not a signature."""
+    return ("(**fields)", None) if what == "class" and issubclass(obj, BaseModel) else None
+
+
+def describe(app, what, name, obj, options, lines):
+    """Before napoleon: fields of a section become a list; a colon in the docstring of a constant is no type."""
+    if what == "class" and issubclass(obj, BaseModel) and obj.model_fields:
+        lines += [
+            "",
+            *(f"- ``{key}``: {f.description or f.annotation.__name__}" for key, f in obj.model_fields.items()),
+        ]
+    if what in ("data", "attribute"):
+        lines.insert(0, "")
+
+
+def setup(app):
+    """Connect what is above."""
+    app.connect("autodoc-process-signature", describe_settings)
+    app.connect("autodoc-process-docstring", describe, priority=400)
+    app.add_html_math_renderer("mathtext", inline_renderers=(draw_inline, None), block_renderers=(draw_display, None))

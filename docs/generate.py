@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def configuration() -> str:
     out += [
         "## Options of a method's parts",
         "",
-        "`model.encoder`, `model.decoder` and `model.reconstruction` take the options of the parts in the method's row.",
+        "`model.encoder`, `model.decoder` and `model.reconstruction` take these, as the row of the method has them.",
         "",
     ]
     parts: dict[type[BaseModel], list[str]] = {}
@@ -165,14 +166,16 @@ def command_line() -> str:
             label = info.metavar or ""
             if isinstance(info, OptionInfo):
                 value = "" if base is bool else f" {info.metavar or 'N'}"
-                label = f"{(info.param_decls or [f'--{name}'])[0]}{value}"
+                names = [n for n in (info.default, *(info.param_decls or ())) if isinstance(n, str)]
+                label = f"{(names or [f'--{name}'])[0]}{value}"
                 usage.append(label if needed else f"[{label}]")
             else:
                 usage.insert(0, label)
             rows.append([f"`{label}`", default, info.help or ""])
         command = registered.name or function.__name__
         out += [f"## `{command}`", "", inspect.getdoc(function) or "", ""]
-        out += ["```console", f"setclosure {command} {' '.join(usage)}", "```", ""]
+        lines = textwrap.wrap(f"setclosure {command} {' '.join(usage)}", 78, subsequent_indent="    ")
+        out += ["```text", *lines, "```", ""]
         out += [_table(["argument or option", "default", "meaning"], rows), ""]
     return "\n".join(out) + "\n"
 
@@ -263,15 +266,15 @@ def _provenance(facts: dict[str, Any]) -> str:
 
 def api() -> Iterator[tuple[str, str]]:
     """One page for each room of the package, with all its modules, and the list of the pages."""
-    rooms: dict[str, list[str]] = {"top": []}
+    rooms: dict[str, list[str]] = {"_top": []}
     for module in pkgutil.walk_packages(setclosure.__path__, "setclosure."):
         room = module.name.split(".")[1]
         if module.ispkg or module.name.count(".") > 1:
             rooms.setdefault(room, []).append(module.name)
         else:
-            rooms["top"].append(module.name)
+            rooms["_top"].append(module.name)
     for room, modules in rooms.items():
-        title = "Top level" if room == "top" else f"setclosure.{room}"
+        title = "Modules of the top level" if room == "_top" else f"setclosure.{room}"
         out = [f"# {title}", ""]
         for name in modules:
             heading = "" if name == f"setclosure.{room}" else f"## {name.removeprefix('setclosure.')}\n"
