@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -56,9 +55,11 @@ class CheckedCheckpoints(CheckpointIO):
             raise DamagedFileError(f"the checkpoint {path} is damaged: its checksum does not fit its content.")
         try:
             # never anything but tensors and plain values, whatever the caller asked for
-            loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise DamagedFileError(f"the checkpoint {path} cannot be read: {error}") from error
+            loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except Exception as error:  # torch raises many kinds for what it did not write
+            raise DamagedFileError(f"the checkpoint {path} cannot be read: {error!r}") from error
+        if not isinstance(loaded, dict):
+            raise DamagedFileError(f"the checkpoint {path} holds a {type(loaded).__name__}, not a checkpoint.")
         return loaded
 
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -93,11 +94,12 @@ def newest_checkpoint(folder: Path) -> Path | None:
     that are kept.
     """
     paths = sorted(folder.glob("step-*.ckpt"), reverse=True)
-    for path, older in zip(paths, [*paths[1:], None], strict=True):
+    for i, path in enumerate(paths):
         try:
             CheckedCheckpoints().load_checkpoint(path)
         except DamagedFileError as error:
-            instead = "There is no other, so this stage starts again." if older is None else f"{older} is used instead."
+            older = paths[i + 1 : i + 2]
+            instead = f"{older[0].name} is tried instead." if older else "There is no other: this stage starts again."
             warnings.warn(f"{error} {instead}", SetclosureWarning, stacklevel=2)
             path.unlink(missing_ok=True)
         else:
