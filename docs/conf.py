@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -38,6 +39,7 @@ nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 napoleon_preprocess_types = False
 autodoc_member_order = "bysource"
@@ -61,19 +63,27 @@ def describe_settings(app, what, name, obj, options, signature, annotation):
     return ("(**fields)", None) if what == "class" and issubclass(obj, BaseModel) else None
 
 
-def describe(app, what, name, obj, options, lines):
-    """Before napoleon: fields of a section become a list; a colon in the docstring of a constant is no type."""
+CONSTANTS: dict[str, list[str]] = {}
+
+
+def before_napoleon(app, what, name, obj, options, lines):
+    """Fields of a configuration section become a list; docstrings of constants are kept."""
     if what == "class" and issubclass(obj, BaseModel) and obj.model_fields:
-        lines += [
-            "",
-            *(f"- ``{key}``: {f.description or f.annotation.__name__}" for key, f in obj.model_fields.items()),
-        ]
+        fields = obj.model_fields.items()
+        lines += ["", *(f"- ``{key}``: {field.description or field.annotation.__name__}" for key, field in fields)]
     if what in ("data", "attribute"):
-        lines.insert(0, "")
+        CONSTANTS[name] = list(lines)
+
+
+def after_napoleon(app, what, name, obj, options, lines):
+    """A colon in the docstring of a constant ends no type, and "D." alone is a letter, not item D of a list."""
+    lines[:] = CONSTANTS.get(name, lines)
+    lines[:] = [re.sub(r"^(\s*(?::\w[^:]*:\s+)?)([A-Za-z])\.$", r"\1\\\2.", line) for line in lines]
 
 
 def setup(app):
     """Connect what is above."""
     app.connect("autodoc-process-signature", describe_settings)
-    app.connect("autodoc-process-docstring", describe, priority=400)
+    app.connect("autodoc-process-docstring", before_napoleon, priority=400)
+    app.connect("autodoc-process-docstring", after_napoleon, priority=600)
     app.add_html_math_renderer("mathtext", inline_renderers=(draw_inline, None), block_renderers=(draw_display, None))

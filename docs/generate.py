@@ -174,8 +174,9 @@ def command_line() -> str:
             rows.append([f"`{label}`", default, info.help or ""])
         command = registered.name or function.__name__
         out += [f"## `{command}`", "", inspect.getdoc(function) or "", ""]
-        lines = textwrap.wrap(f"setclosure {command} {' '.join(usage)}", 78, subsequent_indent="    ")
-        out += ["```text", *lines, "```", ""]
+        whole = " ".join(piece.replace(" ", "\0") for piece in usage)  # an option stays with its value
+        lines = textwrap.wrap(f"setclosure {command} {whole}", 74, subsequent_indent="    ", break_on_hyphens=False)
+        out += ["```text", *(line.replace("\0", " ") for line in lines), "```", ""]
         out += [_table(["argument or option", "default", "meaning"], rows), ""]
     return "\n".join(out) + "\n"
 
