@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -19,8 +20,8 @@ from setclosure.seeds import torch_stream
 from setclosure.settings import OptionsError, Settings
 from setclosure.symmetry import ParticleFrame, Symmetry
 
-CHUNK_PARTICLES = 16384
-"""Particles encoded at once: few enough that their activations stay in the cache."""
+CHUNK_PARTICLES = defaultdict(lambda: 2**20, cpu=2**14)
+"""Particles encoded at once, by kind of device: on a processor few enough that their activations stay in the cache."""
 
 
 class ModelSettings(Settings):
@@ -89,12 +90,14 @@ class Autoencoder(nn.Module):
         self.check_fits(batch)
         return self.embed(batch).flatten(1)
 
-    def encode(self, batch: MicrostateBatch, chunk_particles: int = CHUNK_PARTICLES) -> Tensor:
-        """Closures ``(B, S·c)`` without gradients, some microstates at a time."""
+    def encode(self, batch: MicrostateBatch, chunk_particles: int | None = None) -> Tensor:
+        """Closures ``(B, S·c)`` without gradients, some microstates at a time, on the model's device."""
         self.check_fits(batch)
-        sets = max(1, chunk_particles // batch.points.shape[1])
+        device = self.frame.scale.device
+        sets = max(1, (chunk_particles or CHUNK_PARTICLES[device.type]) // batch.points.shape[1])
         with torch.inference_mode():
-            return torch.cat([self(batch[i : i + sets]) for i in range(0, len(batch), sets)])
+            parts = [self(batch[i : i + sets].to(device)) for i in range(0, len(batch), sets)]
+            return torch.cat(parts).to(batch.points.device)
 
     def encode_kl(self, batch: MicrostateBatch) -> Tensor:
         """KL(q_X ‖ p) of each microstate ``(B,)`` without gradients, always with the same random numbers.

@@ -272,7 +272,7 @@ class ClosureModel:
             ) from error
 
     def _macrostates(self, batch: MicrostateBatch, observables: Any, rotation: Tensor | None) -> Tensor:
-        """Z = [z̄, ẑ] of microstates, ``(B, D)``."""
+        """Macrostates z = [z̄, ẑ] of microstates, ``(B, D)``."""
         self.parts.autoencoder.check_fits(batch)
         z_bar = self.observe(batch) if observables is None else np.asarray(observables, dtype=np.float64)
         if z_bar.shape != (len(batch), len(self.parts.observable_names)):

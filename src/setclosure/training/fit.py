@@ -132,7 +132,7 @@ class Training:
         return history
 
     def macrostates(self, autoencoder: Autoencoder) -> dict[str, Tensor]:
-        """Z = [z̄, ẑ] of all training (V·M, T, D) and validation (M, T, D) frames; stored in the folder.
+        """Macrostates z = [z̄, ẑ] of all training (V·M, T, D) and validation (M, T, D) frames; stored in the folder.
 
         Under ``euclidean`` symmetry each training trajectory is encoded in V random orientations.
         """
@@ -145,12 +145,14 @@ class Training:
                 return safetensors.torch.load(content)
             warnings.warn(f"{path} is damaged; the microstates are encoded again.", SetclosureWarning, stacklevel=3)
         start = time.perf_counter()
-        autoencoder.eval()
+        on_gpu = self.settings.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+        autoencoder.eval().to("cuda" if on_gpu else "cpu")
         V = self.settings.stage_two.views if self.model.symmetry == "euclidean" else 1
         z = {
             "training": self.training.macrostates(autoencoder, V, self.seed),
             "validation": self.validation.macrostates(autoencoder, 1, self.seed),
         }
+        autoencoder.to("cpu")
         content = safetensors.torch.save(z)
         write_bytes(path, content)
         self.seconds["encode"] = time.perf_counter() - start
