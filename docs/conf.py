@@ -13,6 +13,7 @@ sys.path.insert(0, str(HERE))
 from generate import write_all
 from mathtext import draw_display, draw_inline
 from pydantic import BaseModel
+from sphinx.util.nodes import make_refnode
 
 write_all(HERE.parent, HERE / "generated")
 
@@ -81,9 +82,22 @@ def after_napoleon(app, what, name, obj, options, lines):
     lines[:] = [re.sub(r"^(\s*(?::\w[^:]*:\s+)?)([A-Za-z])\.$", r"\1\\\2.", line) for line in lines]
 
 
+def resolve(app, env, node, contnode):
+    """Docstrings name things shortly, or as the package exports them: link them where that is unambiguous."""
+    if node.get("refdomain") != "py":
+        return None
+    objects = env.domains["py"].objects
+    found = [name for name in objects if name.endswith("." + node["reftarget"].removeprefix("setclosure."))]
+    if len(found) != 1:
+        return None
+    entry = objects[found[0]]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, found[0])
+
+
 def setup(app):
     """Connect what is above."""
     app.connect("autodoc-process-signature", describe_settings)
     app.connect("autodoc-process-docstring", before_napoleon, priority=400)
     app.connect("autodoc-process-docstring", after_napoleon, priority=600)
+    app.connect("missing-reference", resolve)
     app.add_html_math_renderer("mathtext", inline_renderers=(draw_inline, None), block_renderers=(draw_display, None))
