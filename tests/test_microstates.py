@@ -11,7 +11,10 @@ from setclosure.microstates import MicrostateBatch, as_microstates
 
 
 @given(
-    sizes=st.lists(st.integers(2, 9), min_size=1, max_size=4), d=st.integers(1, 4), species=st.integers(1, 2), data=st.data()
+    sizes=st.lists(st.integers(2, 9), min_size=1, max_size=4),
+    d=st.integers(1, 4),
+    species=st.integers(1, 2),
+    data=st.data(),
 )
 def test_weights_of_each_species_sum_to_one_and_padding_weighs_nothing(sizes, d, species, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -34,7 +37,9 @@ def test_one_set_an_array_of_sets_and_a_list_of_sets_mean_the_same():
     x = np.random.default_rng(0).normal(size=(3, 5, 2))
     assert torch.equal(as_microstates(x).points, as_microstates(list(x)).points)
     assert torch.equal(as_microstates(x[0]).points[0], as_microstates(x).points[0])
-    assert torch.equal(as_microstates(torch.tensor(x)).weights, MicrostateBatch.from_points(torch.tensor(x).float()).weights)
+    assert torch.equal(
+        as_microstates(torch.tensor(x)).weights, MicrostateBatch.from_points(torch.tensor(x).float()).weights
+    )
     assert as_microstates([[0.0, 1.0], [2.0, 3.0]]).points.shape == (1, 2, 2)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from setclosure.microstates import MicrostateBatch
 from setclosure.observables.registry import register
-from setclosure.simulators.kernels import pair_energies
+from setclosure.pair_kernels import pair_energies
 
 
 def pair_energy_of_points(

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from setclosure.data.trajectory import Array, Layout, Trajectory
 from setclosure.observables.pair_energy import pair_energy_of_points
+from setclosure.pair_kernels import euler_frames
 from setclosure.settings import Settings
-from setclosure.simulators.kernels import euler_frames
 
 
 class InteractingParticles(Settings):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setclosure.observables.pair_energy import pair_energy_of_points
-from setclosure.simulators.kernels import (
+from setclosure.pair_kernels import (
     LOG_COSH_ERROR,
     TANH_ERROR,
     fast_log_cosh,
