@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -73,27 +73,28 @@ class Steps(Dataset[T_co], Generic[T_co]):
 
 
 class EpochOfSteps(Sampler[int]):
-    """The steps of the current epoch; Lightning calls :meth:`set_epoch`, also after a resume.
+    """The steps from those that are done to the next validation.
 
-    It has no length, because the last epoch may be shorter than the others: so Lightning validates where the steps
-    end, not after a number of them.
+    Where it begins follows from the optimiser steps that are done, not from a count of epochs: Lightning's own count
+    is off by one after a resume. All epochs have one length (the settings see to it), on which that resume counts.
     """
 
-    def __init__(self, n_steps: int, steps_per_epoch: int) -> None:
-        self.n_steps, self.steps_per_epoch, self.epoch = n_steps, steps_per_epoch, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration goes over."""
-        self.epoch = epoch
+    def __init__(self, n_steps: int, steps_per_epoch: int, done: Callable[[], int]) -> None:
+        self.n_steps, self.steps_per_epoch, self.done = n_steps, steps_per_epoch, done
 
     def __iter__(self) -> Iterator[int]:
-        first = self.epoch * self.steps_per_epoch
+        first = self.done()
         return iter(range(first, min(first + self.steps_per_epoch, self.n_steps)))
 
+    def __len__(self) -> int:
+        return min(self.steps_per_epoch, self.n_steps)
 
-def step_loader(steps: Steps[T_co], steps_per_epoch: int, workers: int = 0) -> DataLoader[T_co]:
-    """A loader over the steps, one epoch at a time."""
-    sampler = EpochOfSteps(len(steps), steps_per_epoch)
+
+def step_loader(
+    steps: Steps[T_co], steps_per_epoch: int, done: Callable[[], int], workers: int = 0
+) -> DataLoader[T_co]:
+    """A loader over the steps, one epoch at a time, beginning after the steps that are ``done``."""
+    sampler = EpochOfSteps(len(steps), steps_per_epoch, done)
     return DataLoader(steps, batch_size=None, sampler=sampler, num_workers=workers)
 
 

@@ -203,7 +203,7 @@ def train(
         try:
             trainer.fit(
                 stage,
-                step_loader(steps, min(settings.steps_per_epoch, len(steps)), workers),
+                step_loader(steps, settings.steps_per_epoch, lambda: trainer.global_step, workers),
                 DataLoader(_One(validation), batch_size=None),
                 ckpt_path=checkpoint,
             )
