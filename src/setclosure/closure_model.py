@@ -237,19 +237,22 @@ class ClosureModel:
             raise ModelError(f"steps and samples are at least 1; got steps={steps}, samples={samples}.")
         batch = as_microstates(x0)
         parts, n = self.parts, self.parts.dynamics.n_observables
-        group = views(self.settings.symmetry, batch.n_features)
         stochastic = parts.dynamics.is_stochastic
+        if samples > 1 and not stochastic:
+            raise ModelError(
+                f"this model has no noise, so all of its {samples} samples would be one; leave samples at 1."
+            )
+        if observables is None:
+            observables = self.observe(batch)  # once for all views: they share it
+        group = views(self.settings.symmetry, batch.n_features)
         if stochastic:
-            group = group[torch.arange(samples) % len(group)]
+            group = group[:samples]
         z0 = torch.stack([self._macrostates(batch, observables, g if len(group) > 1 else None) for g in group], dim=1)
         check = self._check(batch, z0[:, 0])
+        if stochastic:
+            z0 = z0[:, torch.arange(samples) % len(group)]
         out = rollout(
-            parts.dynamics,
-            z0.flatten(0, 1),
-            steps,
-            samples=1 if stochastic or samples == 1 else samples,
-            integrator=integrator,
-            generator=torch_stream(seed, "rollout"),
+            parts.dynamics, z0.flatten(0, 1), steps, integrator=integrator, generator=torch_stream(seed, "rollout")
         )
         states = out.states.reshape(len(batch), -1, steps + 1, z0.shape[-1]).numpy().astype(np.float64)
         status = out.status.reshape(len(batch), -1).numpy()
