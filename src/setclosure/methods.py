@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from setclosure.decoders.gaussian_mixture import GaussianMixtureConfig
 from setclosure.decoders.spline_flow import SplineFlowConfig
+from setclosure.encoders.base import EncoderConfig
 from setclosure.encoders.deep_set import DeepSetConfig
 from setclosure.encoders.set_transformer import SetTransformerConfig
 from setclosure.reconstruction.distribution import DistributionConfig
@@ -19,7 +20,7 @@ class Method:
     """
 
     summary: str
-    encoder: type[DeepSetConfig] | type[SetTransformerConfig] | None = None
+    encoder: type[EncoderConfig] | None = None
     decoder: type[SplineFlowConfig] | type[GaussianMixtureConfig] | None = None
     reconstruction: type[DistributionConfig] | None = None
 

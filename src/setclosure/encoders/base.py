@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from torch import Tensor, nn
 
 from setclosure.microstates import MicrostateBatch
+from setclosure.settings import Settings
 
 Activation = Literal["softplus", "silu", "gelu", "tanh", "relu"]
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -28,6 +29,14 @@ class Encoder(Protocol):
     def __call__(self, batch: MicrostateBatch) -> Tensor:
         """Embed ``batch``; nothing but order, padding and batch mates must leave the result unchanged."""
         ...
+
+
+class EncoderConfig(Settings):
+    """Options of an encoder; a subclass has its fields, and makes it."""
+
+    def build(self, n_features: int, closure_dim: int) -> nn.Module:
+        """Make the :class:`Encoder` for ``n_features`` = d and ``closure_dim`` = c."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how to build its encoder")
 
 
 def activation(name: Activation) -> nn.Module:

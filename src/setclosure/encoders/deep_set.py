@@ -5,12 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from setclosure.encoders.base import Activation, activation, mlp
+from setclosure.encoders.base import Activation, EncoderConfig, activation, mlp
 from setclosure.microstates import MicrostateBatch
-from setclosure.settings import Settings
 
 
-class DeepSetConfig(Settings):
+class DeepSetConfig(EncoderConfig):
     """Sizes of a :class:`DeepSet`."""
 
     width: int = Field(128, ge=1, description="Units of every hidden layer, and of the pooled representation.")

@@ -7,12 +7,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from setclosure.encoders.base import mlp
+from setclosure.encoders.base import EncoderConfig, mlp
 from setclosure.microstates import MicrostateBatch
-from setclosure.settings import Settings
 
 
-class SetTransformerConfig(Settings):
+class SetTransformerConfig(EncoderConfig):
     """Sizes of a :class:`SetTransformer`."""
 
     width: int = Field(64, ge=1, description="Width of the attention blocks.")
