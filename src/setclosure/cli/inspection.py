@@ -31,7 +31,7 @@ def inspect_path(path: Path, console: Console) -> bool:
         return _model(path, console)
     ensembles = sorted(path.glob("*.zarr"))
     if ensembles:
-        damaged = [_ensemble(ensemble, console) for ensemble in ensembles]  # print all of them
+        damaged = [_ensemble_of_several(ensemble, console) for ensemble in ensembles]  # print all of them
         return any(damaged)
     raise RunError(f"{path} is no ensemble (.zarr), data folder, run folder or model; there is nothing to inspect.")
 
@@ -46,6 +46,14 @@ def _ensemble(path: Path, console: Console) -> bool:
     }
     console.print(_table(f"Ensemble {path}", facts))
     return bool(damaged)
+
+
+def _ensemble_of_several(path: Path, console: Console) -> bool:
+    try:
+        return _ensemble(path, console)
+    except SetclosureError as error:
+        console.print(str(error), markup=False, soft_wrap=True, highlight=False)
+        return True
 
 
 def _model(path: Path, console: Console) -> bool:
