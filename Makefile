@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test fast-test lint types layers check bench docs laptop clean-demo
+.PHONY: install demo test fast-test lint types layers check bench docs laptop what-helps clean-demo
 
 install: $(VENV)/.installed
 
@@ -49,3 +49,18 @@ bench: install
 
 docs: install
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+# one change each to the laptop configuration, on its data and with its first seed: the page "What helps"
+WHAT_HELPS := runs/what_helps
+what-helps: laptop
+	$(MAKE) $(WHAT_HELPS)/translation SET="--set model.symmetry=translation"
+	$(MAKE) $(WHAT_HELPS)/no_symmetry SET="--set model.symmetry=none"
+	$(MAKE) $(WHAT_HELPS)/no_closure SET="--set model.method=none --set model.decoder={} --set model.reconstruction={}"
+
+$(WHAT_HELPS)/%: install FORCE
+	$(BIN)/setclosure run configs/interacting_particles/laptop.yaml --data runs/laptop/data --out $@ --resume \
+		--set seeds=[0] $(SET)
+	mkdir -p results/what_helps/$*
+	cp $@/metrics.json $@/run.json $@/config.yaml results/what_helps/$*/
+
+FORCE:

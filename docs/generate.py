@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.models import OptionInfo
@@ -21,6 +22,7 @@ from setclosure.cli.main import app
 from setclosure.files import read_json
 from setclosure.methods import METHODS
 from setclosure.studies.configuration import STUDIES
+from setclosure.training.fit import differences
 
 PAPER_TABLE_1 = {"in_dst": (5.19e-5, 0.25e-5), "diff_init": (4.38e-4, 0.19e-4), "diff_n": (5.22e-5, 0.46e-5)}
 """Row "ours" of Table 1 of arXiv 2605.30812: mean and standard deviation of three runs."""
@@ -35,6 +37,7 @@ def write_all(root: Path, folder: Path) -> None:
         "methods.md": methods(),
         "command_line.md": command_line(),
         "results.md": results(root / "results" / "laptop"),
+        "what_helps.md": what_helps(root / "results"),
         "benchmarks.md": benchmarks(root / "benchmarks" / "results.json"),
         "overview.md": overview(folder.parent / "_static" / "overview.png"),
     } | {f"api/{name}.md": text for name, text in api()}
@@ -208,6 +211,27 @@ def results(folder: Path) -> str:
         out += [_provenance(facts["provenance"]), ""]
     out += [_table(["part", "seconds"], [[part, _value(v)] for part, v in metrics.get("seconds", {}).items()]), ""]
     return "\n".join(out)
+
+
+def what_helps(folder: Path) -> str:
+    """One row for each run in ``what_helps``: what its configuration changes, and its errors, beside ``laptop``."""
+    laptop = folder / "laptop"
+    runs = sorted((folder / "what_helps").glob("*/metrics.json"))
+    if not runs or not (laptop / "metrics.json").is_file():
+        return ":::{note}\nNo such run has been committed yet: `make what-helps` makes them.\n:::\n"
+    base = yaml.safe_load((laptop / "config.yaml").read_text())
+    splits = list(read_json(runs[0])["mre"])
+    first = {s: read_json(laptop / "metrics.json")["mre"][s]["values"][0] for s in splits}
+    rows = [["as it is", *(_value(first[s]) for s in splits), "0"]]
+    for path in runs:
+        config = yaml.safe_load((path.parent / "config.yaml").read_text())
+        changes = [line for line in differences(base, config) if not line.startswith("seeds")]
+        diverged = f"{sum(read_json(path)['diverged'].values()):.0f}"
+        rows.append(
+            ["; ".join(f"`{line}`" for line in changes), *(_value(read_json(path)["mre"][s]) for s in splits), diverged]
+        )
+    out = [_table(["change", *(f"`{s}`" for s in splits), "diverged"], rows), ""]
+    return "\n".join([*out, _provenance(read_json(runs[0].parent / "run.json")["provenance"]), ""])
 
 
 METRICS = {
