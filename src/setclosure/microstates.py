@@ -134,7 +134,7 @@ class MicrostateBatch:
         """
         sets = _as_sets(x)
         for b, points in enumerate(sets):
-            _check_points(b, points, sets[0].shape[1])
+            _check_points(b, points, sets[0].shape[1], torch.finfo(dtype).max)
         kinds = _per_particle(species, sets, "species", np.int64)
         mass = _per_particle(masses, sets, "masses", np.float64)
         S = n_species if n_species is not None else (1 if kinds is None else 1 + max(int(k.max()) for k in kinds))
@@ -193,7 +193,7 @@ def _numbers(x: Any) -> np.ndarray[Any, Any]:
         raise MicrostateError(f"particles must be numbers in arrays of shape (N, d): {error}.") from error
 
 
-def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int) -> None:
+def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int, largest: float) -> None:
     if points.ndim != 2:
         raise MicrostateError(f"microstate {b} has shape {points.shape}; expected (N, d).")
     if len(points) == 0:
@@ -203,10 +203,12 @@ def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int) -> None
             f"microstate {b} has {points.shape[1]} features per particle, microstate 0 has {n_features}; "
             "expected the same positive number."
         )
-    if not np.isfinite(points).all():
-        particle = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
+    fits = (np.abs(points) <= largest).all(axis=1)  # False for NaN, too
+    if not fits.all():
+        particle = int(np.argmin(fits))
         raise MicrostateError(
-            f"microstate {b}, particle {particle} has a coordinate that is NaN or infinite: {points[particle]}. "
+            f"microstate {b}, particle {particle} has a coordinate that is NaN, infinite or too large: "
+            f"{points[particle]}. "
             "Remove that microstate or repair its source."
         )
 
