@@ -19,16 +19,16 @@ from setclosure.model_parts import ModelParts
 from setclosure.provenance import provenance
 
 SCHEMA = 1
-_KEYS = (
-    "schema",
-    "settings",
-    "n_features",
-    "n_species",
-    "observable",
-    "observable_names",
-    "time_step",
-    "weights_sha256",
-)
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "settings": lambda value: isinstance(value, dict),
+    "n_features": lambda value: isinstance(value, int) and value > 0,
+    "n_species": lambda value: isinstance(value, int) and value > 0,
+    "observable": lambda value: isinstance(value, str),
+    "observable_names": lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+    "time_step": lambda value: isinstance(value, float | int) and value > 0,
+    "weights_sha256": lambda value: isinstance(value, str),
+}
+"""What the values of the manifest must be."""
 
 
 def save(model: ClosureModel, folder: Path) -> None:
@@ -76,9 +76,12 @@ def load(folder: Path, observable: Callable[..., Any] | None = None) -> ClosureM
             f"{manifest} has schema version {schema!r}; setclosure {setclosure.__version__} reads version {SCHEMA}. "
             "Install the version of setclosure that wrote it, or train again."
         )
-    missing = [key for key in _KEYS if key not in facts]
+    missing = [key for key in _FITS if key not in facts]
     if missing:
         raise DamagedFileError(f"{manifest} lacks {', '.join(missing)}; restore it from a copy or train again.")
+    wrong = [f"{key} is {facts[key]!r}" for key, fits in _FITS.items() if not fits(facts[key])]
+    if wrong:
+        raise DamagedFileError(f"{manifest} was changed: {', '.join(wrong)}. Restore it from a copy or train again.")
     content = weights.read_bytes()
     if sha256(content) != facts["weights_sha256"]:
         raise DamagedFileError(
