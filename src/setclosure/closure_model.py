@@ -18,7 +18,7 @@ from setclosure.dynamics.rollout import RolloutStatus, rollout
 from setclosure.errors import ModelError
 from setclosure.microstates import MicrostateBatch, as_microstates
 from setclosure.model_parts import ModelParts
-from setclosure.observables.registry import get_observable
+from setclosure.observables.registry import Observable, as_observable, get_observable
 from setclosure.range_check import RangeCheck
 from setclosure.seeds import seeded, torch_stream
 from setclosure.symmetry import rotated, views
@@ -188,11 +188,13 @@ class ClosureModel:
         ------
         ModelError
             If the model does not know the function of its observable.
+        MicrostateError
+            If the function gives another shape, or a number that is not finite.
         """
         batch = as_microstates(x)
-        function = self._observable or self._registered()
-        z = np.asarray(function(batch), dtype=np.float64).reshape(len(batch), -1)
         names = self.parts.observable_names
+        function = self._registered() if self._observable is None else as_observable(self._observable, names)
+        z = function(batch)
         if z.shape[1] != len(names):
             raise ModelError(f"the observable gave {z.shape[1]} numbers; this model was trained on {list(names)}.")
         return z
@@ -265,7 +267,7 @@ class ClosureModel:
         times = np.arange(steps + 1) * parts.time_step
         return Prediction(times, states[..., :n], states[..., n:], status, step, check)
 
-    def _registered(self) -> Callable[[MicrostateBatch], Any]:
+    def _registered(self) -> Observable:
         try:
             return get_observable(self.parts.observable)
         except Exception as error:

@@ -97,7 +97,8 @@ class TrainingRange(nn.Module):
 
     def distance(self, z: Tensor) -> Tensor:
         """Distance to the nearest kept macrostate, ``(B,)``."""
-        return torch.cdist(z, self.reference).min(dim=1).values
+        # without matrix products, which lose the small distances to cancellation
+        return torch.cdist(z, self.reference, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values
 
     def check(self, z: Tensor, kl: Tensor) -> RangeCheck:
         """Compare standardised macrostates ``(B, D)`` and their KL ``(B,)`` with the limits."""
