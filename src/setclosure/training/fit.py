@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from pathlib import Path
@@ -85,6 +86,8 @@ class Training:
             raise EnsembleError(
                 f"the trajectories of {ensemble.path} have one frame; learning dynamics needs at least two."
             )
+        if validation is not None:
+            _check_kind(ensemble, validation)
         self.model, self.settings, self.seed, self.folder, self.resume = model, settings, seed, folder, resume
         self.training, self.validation = _splits(ensemble, validation, seed, settings.memory_gib)
         facts = {
@@ -259,6 +262,23 @@ def _splits(ensemble: Ensemble, validation: Ensemble | None, seed: int, memory_g
         )
     parts = split_trajectories(len(usable), (0.8, 0.2), seed)
     return Split(ensemble, source, usable[parts[0]]), Split(ensemble, source, usable[parts[1]])
+
+
+def _check_kind(ensemble: Ensemble, validation: Ensemble) -> None:
+    kinds = [
+        {
+            "features": e.n_features,
+            "species": list(e.species_names),
+            "observable": e.observable,
+            "observables": list(e.observable_names),
+        }
+        for e in (ensemble, validation)
+    ]
+    if kinds[0] != kinds[1] or not math.isclose(ensemble.time_step, validation.time_step, rel_tol=1e-6):
+        raise EnsembleError(
+            f"the validation ensemble {validation.path} is of another kind than {ensemble.path}: {kinds[1]}, frames "
+            f"{validation.time_step:g} apart, instead of {kinds[0]}, frames {ensemble.time_step:g} apart."
+        )
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:
