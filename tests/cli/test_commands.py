@@ -227,9 +227,7 @@ def test_damaged_run_files_are_named(sc, copy):
 
 
 def test_simulate_evaluate_and_report_say_where_things_are(sc, tiny_config, tiny_data, copy, tmp_path):
-    small = yaml.safe_dump(
-        {"train": 2, "validation": 1, "in_dst": 1, "diff_init": 1, "diff_n": 1}, default_flow_style=True
-    )
+    small = "{train: 2, validation: 1, in_dst: 1, diff_init: 1, diff_n: 1}"
     folder = tmp_path / "data [1]"
     status, out, _ = sc("simulate", tiny_config, "--out", folder, "--set", f"simulation.trajectories={small}")
     assert status == 0
