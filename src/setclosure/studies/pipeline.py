@@ -91,7 +91,10 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
     for seed in run.study.seeds:
         target = run.seed_folder(seed)
         if not (target / "history.json").is_file():
-            raise RunError(f"seed {seed} of {run.folder} is not trained yet. Go on with --resume first.")
+            raise RunError(
+                f"seed {seed} of {run.folder} is not trained yet. Finish it first: "
+                f"setclosure train CONFIG --data {data} --out {run.folder} --resume"
+            )
         start = time.perf_counter()
         model = ClosureModel.load(target / "model")
         rows = {
