@@ -95,7 +95,8 @@ def step_loader(
 ) -> DataLoader[T_co]:
     """A loader over the steps, one epoch at a time, beginning after the steps that are ``done``."""
     sampler = EpochOfSteps(len(steps), steps_per_epoch, done)
-    return DataLoader(steps, batch_size=None, sampler=sampler, num_workers=workers)
+    own = torch.Generator()  # so that the user's global stream is left alone
+    return DataLoader(steps, batch_size=None, sampler=sampler, num_workers=workers, generator=own)
 
 
 class PairBatches:

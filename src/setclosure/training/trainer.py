@@ -197,14 +197,14 @@ def train(
             enable_model_summary=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
-            log_every_n_steps=50,
+            log_every_n_steps=min(50, settings.steps_per_epoch, len(steps)),
         )
         steps.rank = trainer.global_rank
         try:
             trainer.fit(
                 stage,
                 step_loader(steps, settings.steps_per_epoch, lambda: trainer.global_step, workers),
-                DataLoader(_One(validation), batch_size=None),
+                DataLoader(_One(validation), batch_size=None, generator=torch.Generator()),
                 ckpt_path=checkpoint,
             )
         except SystemExit as error:  # Lightning turns Ctrl-C into exit(1)
