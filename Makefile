@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test fast-test lint types layers check bench docs laptop what-helps clean-demo
+.PHONY: install demo test fast-test lint types layers check bench docs picture laptop what-helps clean-demo
 
 install: $(VENV)/.installed
 
@@ -19,6 +19,11 @@ demo: install clean-demo
 
 clean-demo:
 	rm -rf runs/demo
+
+# the picture of the README, from the demonstration's run
+picture: install
+	$(BIN)/python -c "from pathlib import Path; from setclosure.report.figures import save_overview; \
+		save_overview(Path('runs/demo'), Path('docs/_static/overview.png'))"
 
 # the committed numbers of results/laptop: about an hour on two cores; a stopped run goes on
 laptop: install
