@@ -7,10 +7,11 @@ BIN := $(VENV)/bin
 
 install: $(VENV)/.installed
 
-# torch comes first and alone: a plain `torch` would bring gigabytes of CUDA that this needs not
+# torch comes first and alone. On Linux the registry's own build brings gigabytes of CUDA libraries; for the build
+# without them: make install TORCH_FLAGS="--index-url https://download.pytorch.org/whl/cpu"
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" $(TORCH_FLAGS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test,bench,docs,dev,tensorboard]"
 	touch $@
 

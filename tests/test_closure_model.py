@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import setclosure
-from setclosure.closure_model import ClosureModel
+from setclosure.closure_model import ClosureModel, _worst
 from setclosure.data.ensemble import Ensemble
+from setclosure.dynamics.rollout import RolloutStatus
 from setclosure.errors import ConfigurationError, EnsembleError, MicrostateError, ModelError, RunError
 from setclosure.microstates import MicrostateBatch
 from setclosure.studies import pipeline
@@ -138,9 +139,9 @@ def test_far_microstates_are_an_error_or_carry_a_status_but_never_nan(tiny_model
             assert not prediction.check.inside.any()
 
 
-@pytest.mark.parametrize(("steps", "samples"), [(0, 1), (-3, 1), (3, 0), (3, 2)])
+@pytest.mark.parametrize(("steps", "samples"), [(0, 1), (-3, 1), (3.5, 1), (3, 0), (3, 2)])
 def test_wrong_numbers_of_steps_and_samples_are_named(tiny_model, steps, samples):
-    with pytest.raises((ModelError, ConfigurationError), match="sample"):
+    with pytest.raises((ModelError, ConfigurationError), match=r"(steps|samples) is a whole number|no noise"):
         tiny_model.predict(x0(), steps, samples=samples)
 
 
@@ -166,8 +167,10 @@ def test_an_observable_that_is_not_registered_can_be_given(fit, tmp_path):
     function = ClosureModel.load(tmp_path / "model", observable=spread).predict(x, 3)
     assert np.allclose(given.observables, function.observables)
     assert loaded.encode(x).shape == (2, 3)  # needs no observable
-    with pytest.raises(ModelError, match=r"shape \(2,\); expected \(2, 1\)"):
-        loaded.predict(x, 3, observables=[1.0, 2.0])
+    with pytest.raises(ModelError, match=r"shape \(3,\); expected \(2, 1\)|shape \(3, 1\); expected \(2, 1\)"):
+        loaded.predict(x, 3, observables=[1.0, 2.0, 3.0])
+    flat = loaded.predict(x, 3, observables=loaded_values(x)[:, 0])  # one number for each microstate will do
+    assert np.array_equal(flat.observables, given.observables)
 
 
 def loaded_values(x):
@@ -252,3 +255,12 @@ def test_a_folder_of_another_fit_is_refused(fit, tmp_path):
     fit(folder=tmp_path)
     with pytest.raises(RunError, match="resume=True"):
         fit(folder=tmp_path)
+
+
+def test_the_worst_view_and_its_first_frame_stand_for_all():
+    ok, diverged, outside = (int(s) for s in (RolloutStatus.OK, RolloutStatus.DIVERGED, RolloutStatus.OUTSIDE))
+    status = np.array([[ok, outside, outside], [outside, diverged, diverged], [ok, ok, ok]])
+    step = np.array([[-1, 7, 3], [1, 9, 8], [-1, -1, -1]])
+    worst, first = _worst(status, step)
+    assert worst[:, 0].tolist() == [outside, diverged, ok]
+    assert first[:, 0].tolist() == [3, 8, -1]

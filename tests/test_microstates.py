@@ -81,3 +81,32 @@ def test_bad_input_is_named(x, options, says):
 def test_shapes_and_dtypes_are_checked_once_and_said(points, weights):
     with pytest.raises(MicrostateError, match="expected"):
         MicrostateBatch(points, weights)
+
+
+@pytest.mark.parametrize(
+    ("batch", "says"),
+    [
+        (MicrostateBatch.from_points(torch.tensor([[[0.0, float("nan")]]])), "microstate 0"),
+        (
+            MicrostateBatch.from_points(torch.tensor([[[0.0, 1.0]], [[1e300, 0.0]]], dtype=torch.float64)),
+            "microstate 1",
+        ),
+        (MicrostateBatch(torch.zeros(0, 3, 2), torch.zeros(0, 1, 3)), "no microstate"),
+    ],
+)
+def test_a_batch_made_by_the_user_is_checked_where_it_enters(batch, says):
+    with pytest.raises(MicrostateError, match=says):
+        as_microstates(batch)
+
+
+def test_a_batch_in_double_precision_becomes_single():
+    batch = MicrostateBatch.from_points(torch.zeros(2, 3, 2, dtype=torch.float64))
+    assert as_microstates(batch).points.dtype is torch.float32
+
+
+def test_species_are_whole_numbers():
+    with pytest.raises(MicrostateError, match="whole numbers"):
+        MicrostateBatch.from_arrays(np.zeros((3, 2)), species=[0.0, 0.9, 1.0])
+    with pytest.raises(MicrostateError, match="whole numbers"):
+        MicrostateBatch.from_arrays([np.zeros((3, 2)), np.zeros((2, 2))], species=[[0.0, 1.0, 0.5], [0.0, 1.0]])
+    assert MicrostateBatch.from_arrays(np.zeros((3, 2)), species=[0.0, 1.0, 1.0]).n_species == 2

@@ -52,7 +52,8 @@ def test_limits_are_quantiles_between_different_trajectories():
     region = TrainingRange(2, 512)
     z = torch.zeros(20, 30, 2)
     z[:, :, 0] = torch.arange(20.0)[:, None]  # trajectory m stays at m, so its neighbours are one apart
-    region.fit(z, [torch.linspace(0, 1, 101)], np.random.default_rng(0))
+    by_view = torch.stack([z, z])  # views of one trajectory must not count as two trajectories
+    region.fit(by_view, [torch.linspace(0, 1, 101)], np.random.default_rng(0))
     kl_limit, distance_limit = region.limits.tolist()
     assert kl_limit == pytest.approx(0.99)
     assert 9 <= distance_limit <= 10  # trajectories 10 … 19 against 0 … 9

@@ -143,7 +143,7 @@ class Autoencoder(nn.Module):
         if self.encoder is None:
             return framed.points.new_zeros(len(framed), self.n_species, 0)
         embedding: Tensor = self.encoder(framed)
-        return embedding
+        return embedding.to(framed.points.dtype)  # from half precision, if the trainer has mixed it in
 
     def _decoder(self) -> SplineFlow | GaussianMixture:
         if self.decoder is None:

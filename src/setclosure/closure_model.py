@@ -64,6 +64,14 @@ class Prediction:
 _SEVERITY = {int(RolloutStatus.OK): 0, int(RolloutStatus.OUTSIDE): 1, int(RolloutStatus.DIVERGED): 2}
 
 
+def _worst(status: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The worst status of the views ``(B, V)``, and the first frame at which one of them had it: ``(B, 1)`` each."""
+    severity = np.vectorize(_SEVERITY.__getitem__)(status)
+    is_worst = severity == severity.max(axis=1, keepdims=True)
+    first = np.where(is_worst, step, np.iinfo(step.dtype).max).argmin(axis=1)[:, None]
+    return np.take_along_axis(status, first, 1), np.take_along_axis(step, first, 1)
+
+
 class ClosureModel:
     """The learned closure of unordered microstates, and the macro dynamics that it closes.
 
@@ -218,7 +226,8 @@ class ClosureModel:
         """Roll the macro dynamics out from initial microstates alone (Algorithm 2).
 
         Under ``euclidean`` symmetry the start is encoded in every view of :func:`setclosure.symmetry.views`: a
-        deterministic prediction is the mean over the views, and sample r of a stochastic one starts in view r.
+        deterministic prediction is the mean over the views, and sample r of a stochastic one starts in view r. Its
+        status is the worst of its views'; the mean includes the held states of a view that diverged.
 
         Parameters
         ----------
@@ -235,8 +244,9 @@ class ClosureModel:
         integrator : {"euler", "rk4"}
             As :func:`setclosure.dynamics.rollout.rollout`.
         """
-        if steps < 1 or samples < 1:
-            raise ModelError(f"steps and samples are at least 1; got steps={steps}, samples={samples}.")
+        for name, value in (("steps", steps), ("samples", samples)):
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ModelError(f"{name} is a whole number of at least 1; got {value!r}.")
         batch = as_microstates(x0)
         parts, n = self.parts, self.parts.dynamics.n_observables
         stochastic = parts.dynamics.is_stochastic
@@ -260,8 +270,7 @@ class ClosureModel:
         status = out.status.reshape(len(batch), -1).numpy()
         step = out.step.reshape(len(batch), -1).numpy()
         if not stochastic:
-            worst = np.vectorize(_SEVERITY.__getitem__)(status).argmax(axis=1)[:, None]
-            status, step = np.take_along_axis(status, worst, 1), np.take_along_axis(step, worst, 1)
+            status, step = _worst(status, step)
             mean = states[..., :n].mean(axis=1, keepdims=True)
             states = np.concatenate([mean, states[:, :1, :, n:]], axis=-1)  # closures stay those of the first view
         times = np.arange(steps + 1) * parts.time_step
@@ -280,6 +289,8 @@ class ClosureModel:
         """Macrostates z = [z̄, ẑ] of microstates, ``(B, D)``."""
         self.parts.autoencoder.check_fits(batch)
         z_bar = self.observe(batch) if observables is None else np.asarray(observables, dtype=np.float64)
+        if z_bar.ndim == 1 and len(self.parts.observable_names) == 1:
+            z_bar = z_bar[:, None]
         if z_bar.shape != (len(batch), len(self.parts.observable_names)):
             raise ModelError(
                 f"observables have shape {z_bar.shape}; expected ({len(batch)}, {len(self.parts.observable_names)})."

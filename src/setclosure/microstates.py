@@ -163,8 +163,25 @@ class MicrostateBatch:
 
 
 def as_microstates(x: Any, dtype: torch.dtype = torch.float32) -> MicrostateBatch:
-    """``x`` itself if it is a :class:`MicrostateBatch`, else :meth:`MicrostateBatch.from_arrays` of it."""
-    return x if isinstance(x, MicrostateBatch) else MicrostateBatch.from_arrays(x, dtype=dtype)
+    """A :class:`MicrostateBatch` in ``dtype`` with checked values, or :meth:`MicrostateBatch.from_arrays` of ``x``.
+
+    Raises
+    ------
+    MicrostateError
+        As :meth:`MicrostateBatch.from_arrays`.
+    """
+    if not isinstance(x, MicrostateBatch):
+        return MicrostateBatch.from_arrays(x, dtype=dtype)
+    if len(x) == 0:
+        raise MicrostateError("the batch holds no microstate; expected at least one.")
+    batch = x.to(dtype)
+    finite = batch.points.isfinite().flatten(1).all(dim=1)
+    if not bool(finite.all()):
+        wrong = int(torch.nonzero(~finite)[0])
+        raise MicrostateError(
+            f"microstate {wrong} has a coordinate that is NaN, infinite or too large. Remove it or repair its source."
+        )
+    return batch
 
 
 def _as_sets(x: Any) -> list[np.ndarray[Any, Any]]:
@@ -224,9 +241,19 @@ def _per_particle(
         parts = [first] * len(sets) if first.ndim == 1 else list(first)
     except ValueError:  # ragged
         parts = [np.asarray(part, dtype=dtype) for part in values]
+    if dtype is np.int64 and any(
+        (np.asarray(given) != part).any() for given, part in zip(_ragged(values, len(parts)), parts, strict=True)
+    ):
+        raise MicrostateError(f"{name} must be whole numbers; got fractions.")
     if [len(part) for part in parts] != [len(points) for points in sets]:
         raise MicrostateError(
             f"{name} have lengths {[len(part) for part in parts][:5]}…, the sets {[len(p) for p in sets][:5]}…; "
             "expected one value for each particle."
         )
     return parts
+
+
+def _ragged(values: Any, n_sets: int) -> list[Any]:
+    """The values of each set, where one row may stand for all."""
+    rows = list(values)
+    return [values] * n_sets if np.ndim(rows[0]) == 0 else rows

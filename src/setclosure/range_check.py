@@ -80,17 +80,18 @@ class TrainingRange(nn.Module):
         Parameters
         ----------
         z : Tensor
-            Standardised training macrostates ``(M, T, D)``.
+            Standardised training macrostates ``(V, M, T, D)``: V views of M trajectories.
         kl : list of Tensor
             Reconstruction KL of training microstates in first frames, and in all frames; empty tensors for a
             method without a density.
         stream : numpy.random.Generator
             Chooses which macrostates are kept.
         """
-        half = max(1, len(z) // 2)  # of the trajectories: a limit needs distances between different ones
-        kept, others = z[:half], z[half:] if len(z) > 1 else z
+        M = z.shape[1]
+        half = max(1, M // 2)  # a limit needs distances between different trajectories, not views of the same
+        kept, others = z[:, :half], z[:, half:] if M > 1 else z
         size = len(self.reference) // 2
-        draws = [_draw(part, size, stream) for part in (kept[:, :1], kept, others[:, :1], others)]
+        draws = [_draw(part, size, stream) for part in (kept[:, :, :1], kept, others[:, :, :1], others)]
         self.reference.copy_(torch.cat(draws[:2]))
         distances = [self.distance(part) for part in draws[2:]]
         self.limits.copy_(torch.stack([_limit(kl), _limit(distances)]))
@@ -111,7 +112,7 @@ class TrainingRange(nn.Module):
 
 
 def _draw(z: Tensor, size: int, stream: np.random.Generator) -> Tensor:
-    flat = z.flatten(0, 1)
+    flat = z.flatten(0, -2)
     return flat[torch.from_numpy(stream.integers(len(flat), size=size))]
 
 

@@ -66,7 +66,8 @@ class ParticleFrame(nn.Module):
         if self.symmetry == "none":
             return batch.points
         weights = batch.weights.mean(dim=1, keepdim=True)  # (B, 1, N)
-        return batch.points - weights @ batch.points
+        with torch.autocast(batch.points.device.type, enabled=False):
+            return batch.points - weights @ batch.points
 
 
 def random_orthogonal(n: int, d: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
@@ -99,4 +100,5 @@ def views(symmetry: Symmetry, d: int) -> Tensor:
 
 def rotated(batch: MicrostateBatch, matrices: Tensor) -> MicrostateBatch:
     """Each microstate under its own matrix ``(B, d, d)``, or all under one ``(d, d)``."""
-    return batch.with_points(batch.points @ matrices.transpose(-1, -2))
+    with torch.autocast(batch.points.device.type, enabled=False):  # coordinates are never rounded to half precision
+        return batch.with_points(batch.points @ matrices.transpose(-1, -2))

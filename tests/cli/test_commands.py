@@ -13,7 +13,7 @@ COMMANDS = {
     "simulate": ["CONFIG", "--out", "--set", "--workers"],
     "train": ["CONFIG", "--data", "--out", "--resume", "--set"],
     "evaluate": ["RUN", "--data"],
-    "predict": ["RUN", "--initial", "--steps", "--out", "--samples", "--seed"],
+    "predict": ["RUN", "--initial", "--steps", "--out", "--samples", "--seed", "--training-seed"],
     "report": ["RUN"],
     "run": ["CONFIG", "--out", "--data", "--resume", "--set", "--workers"],
     "inspect": ["PATH"],
@@ -80,7 +80,10 @@ def test_help_names_every_argument(sc, command):
         (["predict", "nowhere", "--initial", "X0", "--steps", "2", "--out", "o.npz"], "not a run folder"),
         (["predict", "RUN", "--initial", "no.npy", "--steps", "2", "--out", "o.npz"], "No such file"),
         (["predict", "RUN", "--initial", "CONFIG", "--steps", "2", "--out", "o.npz"], "numpy.save"),
-        (["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "o.npz", "--seed", "5"], "its seeds are [0]"),
+        (
+            ["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "o.npz", "--training-seed", "5"],
+            "its seeds are [0]",
+        ),
         (["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "RUN"], "file and a folder share that name"),
     ],
 )
@@ -131,6 +134,20 @@ def test_predict_from_sets_of_different_sizes_in_the_order_they_were_given(sc, t
     expected = ClosureModel.load(model).predict(sets, 2)
     with np.load(tmp_path / "o.npz") as result:
         assert np.array_equal(result["observables"], expected.observables)
+
+
+def test_predict_takes_named_arrays(sc, tiny_run, start_file, tmp_path):
+    points, model = np.load(start_file), tiny_run / "seed-0" / "model"
+    points = points[None] if points.ndim == 2 else points
+    start, out = tmp_path / "named.npz", tmp_path / "o.npz"
+    np.savez(start, points=points, observables=np.full(len(points), 0.4), masses=np.ones(points.shape[:2]))
+    assert sc("predict", model, "--initial", start, "--steps", 2, "--out", out)[0] == 0
+    with np.load(out) as result:
+        assert np.allclose(result["observables"][:, 0, 0], 0.4)
+    np.savez(start, points=points, colour=np.ones(len(points)))
+    status, _, err = sc("predict", model, "--initial", start, "--steps", 2, "--out", out)
+    assert status == 2
+    assert "['colour']" in err
 
 
 def test_samples_of_a_deterministic_model_are_refused(sc, tiny_run, start_file, tmp_path):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from setclosure.closure_model import ClosureModel
+from setclosure.data.ensemble import Ensemble
 from setclosure.errors import EnsembleError, RunError
 from setclosure.metrics import mean_relative_error
 from setclosure.studies import pipeline
 from setclosure.studies.configuration import load_study
+from setclosure.studies.evaluation import snapshots
 from setclosure.studies.runs import Run, summarise
 
 SPLITS = {"in_dst", "diff_init", "diff_n"}
@@ -98,3 +100,42 @@ def test_run_of_a_newer_schema_is_refused(tiny_run, tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(facts | {"schema": 99}))
     with pytest.raises(SchemaVersionError, match="99"):
         Run(tmp_path)
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+def test_mixed_precision_trains(tiny_config, tiny_data, tmp_path, precision):
+    overrides = [
+        f"training.trainer.precision={precision}",
+        "training.stage_one.steps=10",
+        "training.stage_two.steps=20",
+    ]
+    study = load_study(tiny_config, overrides)
+    run = pipeline.train(study, tiny_data, tmp_path / "run")
+    history = json.loads((run.seed_folder(0) / "history.json").read_text())
+    assert all(np.isfinite(rows[-1]["validation_loss"]) for rows in history.values())
+
+
+def test_a_resumed_run_says_which_commit_resumed_it(tiny_study, tiny_data, tmp_path):
+    pipeline.train(tiny_study, tiny_data, tmp_path / "run")
+    run = pipeline.train(tiny_study, tiny_data, tmp_path / "run", resume=True)
+    assert [set(entry) for entry in run.facts["resumed"]] == [set(run.facts["provenance"])]
+
+
+def test_frames_at_unequal_times_are_refused(tmp_path):
+    points = np.random.default_rng(0).normal(size=(4, 5, 6, 2))
+    ensemble = Ensemble.from_arrays(tmp_path / "uneven.zarr", points, "extension", times=[0, 1, 2, 10, 11])
+    with pytest.raises(EnsembleError, match="equal steps"):
+        ClosureModel().fit(ensemble)
+
+
+def test_snapshots_of_ragged_sets_leave_padding_out(tmp_path, tiny_study):
+    rng = np.random.default_rng(0)
+    sets = [[rng.normal(loc=(5.0, 7.0), size=(n, 2)) for n in (6, 9, 4)] for _ in range(4)]
+    ensemble = Ensemble.from_arrays(tmp_path / "ragged.zarr", sets, "extension", times=[0, 1, 2])
+    model = ClosureModel(tiny_study.model).fit(ensemble, training=tiny_study.training)
+    snapshots(model, ensemble, tmp_path / "snapshots.npz")
+    with np.load(tmp_path / "snapshots.npz") as shown:
+        drawn = np.isfinite(shown["points"]).all(axis=-1).sum(axis=1)
+        assert drawn.tolist() == [len(sets[0][frame]) for frame in shown["frames"]]
+        assert 2 < shown["grid_x"].mean() < 8  # the grid lies where the particles are, not at the origin
+        assert 4 < shown["grid_y"].mean() < 10

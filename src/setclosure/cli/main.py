@@ -107,21 +107,22 @@ def predict(
         Path,
         typer.Option(
             "--initial",
-            help="Initial microstates: .npy (N, d) or (B, N, d), or .npz of sets.",
+            help=".npy (N, d) or (B, N, d), .npz of sets, or .npz of points and their species, masses, observables.",
             metavar="FILE",
         ),
     ],
     steps: Annotated[int, typer.Option("--steps", min=1, help="Frames to predict.")],
     out: Annotated[Path, typer.Option("--out", help="File to write: .npz with times, observables, …", metavar="FILE")],
     samples: Annotated[int, typer.Option("--samples", min=1, help="Paths of the noise for each start.")] = 1,
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Which training seed of the run; the first by default.")
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the noise.")] = 0,
+    training_seed: Annotated[
+        int | None, typer.Option("--training-seed", help="Which training seed of the run; the first by default.")
     ] = None,
 ) -> None:
     """Predict the macroscopic future of initial microstates, and say whether they lie in the training range."""
-    from setclosure.cli.prediction import predict_file
+    from setclosure.cli.prediction import find_model, predict_file
 
-    for line in predict_file(run, initial, steps, samples, seed, out):
+    for line in predict_file(find_model(run, training_seed), initial, steps, out, samples=samples, seed=seed):
         _say(escape(line))
 
 

@@ -13,13 +13,17 @@ from setclosure.closure_model import ClosureModel
 from setclosure.dynamics.rollout import RolloutStatus
 from setclosure.errors import MicrostateError, RunError
 from setclosure.files import write_bytes
+from setclosure.microstates import MicrostateBatch
 from setclosure.studies.runs import Run
 
 
-def predict_file(run: Path, initial: Path, steps: int, samples: int, seed: int | None, out: Path) -> list[str]:
-    """Predict from the microstates in ``initial``, write ``out``, and return what to tell the user."""
-    model = _model(run, seed)
-    prediction = model.predict(read_microstates(initial), steps, samples=samples)
+def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **options: Any) -> list[str]:
+    """Predict from the microstates in ``initial``, write ``out``, and return what to tell the user.
+
+    ``options`` are those of :meth:`ClosureModel.predict`.
+    """
+    given = read_microstates(initial)
+    prediction = model.predict(given.pop("x"), steps, **given, **options)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -43,8 +47,11 @@ def predict_file(run: Path, initial: Path, steps: int, samples: int, seed: int |
     return [*lines, f"Wrote {out}: times, observables, closure, status and the range check."]
 
 
-def read_microstates(path: Path) -> Any:
-    """Microstates of a ``.npy`` array, or of a ``.npz`` with one array for each set, in the order of their names.
+def read_microstates(path: Path) -> dict[str, Any]:
+    """Microstates ``x``, and ``observables`` if they are given, of a ``.npy`` or ``.npz`` file.
+
+    A ``.npy`` holds ``(N, d)`` or ``(B, N, d)``. A ``.npz`` with an array ``points`` may have ``species``, ``masses``
+    and ``observables`` beside it; any other holds one array for each set, in the order of their names.
 
     Raises
     ------
@@ -54,9 +61,9 @@ def read_microstates(path: Path) -> Any:
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return loaded
+            return {"x": loaded}
         with loaded:
-            return [loaded[name] for name in sorted(loaded.files, key=lambda n: (len(n), n))]
+            arrays = {name: loaded[name] for name in sorted(loaded.files, key=lambda n: (len(n), n))}
     except OSError as error:
         raise MicrostateError(
             f"{path} cannot be read: {error.strerror or error}. Expected a .npy or .npz file."
@@ -66,6 +73,15 @@ def read_microstates(path: Path) -> Any:
             f"{path} is not a whole .npy or .npz file of plain numbers ({_without_pickle(error)}). Save microstates "
             "with numpy.save as (N, d) or (B, N, d), or sets of different sizes with numpy.savez(file, *sets)."
         ) from error
+    if "points" not in arrays:
+        return {"x": list(arrays.values())}
+    unknown = arrays.keys() - {"points", "species", "masses", "observables"}
+    if unknown:
+        raise MicrostateError(
+            f"{path} has arrays {sorted(unknown)} beside 'points'; expected species, masses or observables."
+        )
+    x = MicrostateBatch.from_arrays(arrays["points"], arrays.get("species"), arrays.get("masses"))
+    return {"x": x} | ({"observables": arrays["observables"]} if "observables" in arrays else {})
 
 
 def _without_pickle(error: Exception) -> str:
@@ -73,7 +89,8 @@ def _without_pickle(error: Exception) -> str:
     return "it holds Python objects" if "allow_pickle" in str(error) else str(error)
 
 
-def _model(folder: Path, seed: int | None) -> ClosureModel:
+def find_model(folder: Path, seed: int | None) -> ClosureModel:
+    """The model in a folder, or that of a training seed of a run."""
     if (folder / "model.json").is_file():
         return ClosureModel.load(folder)
     run = Run(folder)

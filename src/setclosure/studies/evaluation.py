@@ -93,8 +93,12 @@ def snapshots(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
     T = ensemble.n_frames
     frames = np.unique((np.array([0.0, 0.04, 0.12, 0.35, 1.0])[:N_SNAPSHOTS] * (T - 1)).astype(int))
     batch = ensemble.trajectory(int(ensemble.usable[0]))[torch.from_numpy(frames)]
-    reach = batch.points.abs().amax(dim=(0, 1)) * 1.15
-    axes = [torch.linspace(-float(r), float(r), GRID) for r in reach]
+    there = batch.mask[..., None]  # (F, N, 1): the sets may be ragged
+    points = torch.where(there, batch.points, torch.nan)
+    low = torch.where(there, batch.points, torch.inf).amin(dim=(0, 1))
+    high = torch.where(there, batch.points, -torch.inf).amax(dim=(0, 1))
+    middle, reach = (low + high) / 2, (high - low).max() * 0.575  # equal scales, and a margin
+    axes = [torch.linspace(float(m - reach), float(m + reach), GRID) for m in middle]
     y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
     grid = torch.stack([x, y], dim=-1).reshape(1, -1, 2).expand(len(batch), -1, -1)  # (F, G², 2)
     spacing = max(float(axis[1] - axis[0]) for axis in axes)
@@ -108,8 +112,8 @@ def snapshots(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
         path,
         frames=frames,
         times=ensemble.times[frames],
-        points=batch.points.numpy(),
-        species=batch.weights[0].argmax(dim=0).numpy(),
+        points=points.numpy(),  # NaN where a smaller set has no particle
+        species=batch.weights.amax(dim=0).argmax(dim=0).numpy(),
         grid_x=axes[0].numpy(),
         grid_y=axes[1].numpy(),
         decoded=decoded.reshape(shape).numpy(),

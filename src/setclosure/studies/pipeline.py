@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from setclosure.closure_model import ClosureModel
@@ -22,8 +24,7 @@ def simulate(study: Study, folder: Path, workers: int | None = None) -> None:
     """Simulate every split into ``folder/<split>.zarr``; what is there already is kept."""
     folder = Path(folder)
     for split, (simulator, n) in study.simulation.splits().items():
-        start = time.perf_counter()
-        with progress(f"simulate {split}", n, "trajectories") as advance:
+        with _timed(folder / "seconds.json", split), progress(f"simulate {split}", n, "trajectories") as advance:
             simulate_ensemble(
                 folder / f"{split}.zarr",
                 simulator,
@@ -33,7 +34,6 @@ def simulate(study: Study, folder: Path, workers: int | None = None) -> None:
                 workers=workers,
                 progress=advance,
             )
-        _add_seconds(folder / "seconds.json", split, time.perf_counter() - start)
 
 
 def open_split(folder: Path, split: str) -> Ensemble:
@@ -112,9 +112,15 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
     return metrics
 
 
-def _add_seconds(path: Path, split: str, seconds: float) -> None:
-    before = read_json(path) if path.exists() else {}
-    write_json(path, before | {split: before.get(split, 0.0) + seconds})
+@contextmanager
+def _timed(path: Path, split: str) -> Iterator[None]:
+    """Add the seconds of the block to those of ``split`` in ``path``, also when it is stopped (but not killed)."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        before = read_json(path) if path.exists() else {}
+        write_json(path, before | {split: before.get(split, 0.0) + time.perf_counter() - start})
 
 
 def _simulation_seconds(data: Path) -> float:

@@ -64,6 +64,8 @@ class Run:
                     + "\n".join(f"  {line}" for line in different)
                     + "\nUse that configuration, or choose another folder."
                 )
+            if is_first_process():
+                run.update(resumed=[*run.facts.get("resumed", []), provenance()])
             return run
         if folder.exists() and not (folder.is_dir() and all(_unfinished(path) for path in folder.iterdir())):
             raise RunError(f"{folder} exists and is not a run folder. Choose another folder, or empty it.")

@@ -86,6 +86,12 @@ class Training:
             raise EnsembleError(
                 f"the trajectories of {ensemble.path} have one frame; learning dynamics needs at least two."
             )
+        steps = np.diff(ensemble.times)
+        if not np.allclose(steps, ensemble.time_step, rtol=1e-6):
+            raise EnsembleError(
+                f"the frames of {ensemble.path} are between {steps.min():g} and {steps.max():g} apart; learning "
+                "one-step dynamics needs equal steps. Interpolate or thin the trajectories to equally spaced frames."
+            )
         if validation is not None:
             _check_kind(ensemble, validation)
         self.model, self.settings, self.seed, self.folder, self.resume = model, settings, seed, folder, resume
@@ -106,6 +112,7 @@ class Training:
         """Train encoder and decoder; a method without either trains nothing."""
         settings = self.settings.stage_one
         if autoencoder.encoder is None:
+            self.seconds["stage_one"] = 0.0
             return []
         pairs = settings.dynamics_weight > 0
         dynamics = None
@@ -187,7 +194,8 @@ class Training:
                 parts.autoencoder.encode_kl(self.training.some(KL_MICROSTATES, first, stream))
                 for first in (True, False)
             ]
-        parts.range.fit(parts.dynamics.standardise(macrostates["training"]), kl, stream)
+        by_view = macrostates["training"].unflatten(0, (-1, len(self.training.trajectories)))  # (V, M, T, D)
+        parts.range.fit(parts.dynamics.standardise(by_view), kl, stream)
 
     def _claim(self, facts: dict[str, Any]) -> None:
         path = self.folder / "fit.json"

@@ -16,9 +16,7 @@ class TrainerSettings(Settings):
     devices: int | str = Field(1, description="Devices on each machine: a number, or 'auto' for all.")
     num_nodes: int = Field(1, ge=1, description="Machines.")
     strategy: str = Field("auto", description="Lightning's strategy: auto, ddp, …")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = Field(
-        "32-true", description="Lightning's precision."
-    )
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("32-true", description="Lightning's precision.")
     loggers: tuple[Literal["csv", "tensorboard"], ...] = Field(
         (), description="Lightning loggers, beside the history that every run keeps."
     )
@@ -42,7 +40,9 @@ class StageSettings(Settings):
     )
     steps: int = Field(1, ge=1, description="Optimiser steps: at most one epoch, or a multiple of steps_per_epoch.")
     patience: int | None = Field(
-        None, ge=1, description="Stop after so many validations without improvement; null to train all steps."
+        None,
+        ge=1,
+        description="Stop after so many validations without improvement, with the weights of then; null for all steps.",
     )
 
     @model_validator(mode="after")

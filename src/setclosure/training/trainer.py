@@ -42,7 +42,11 @@ class Stage(LightningModule):
         """AdamW and its learning-rate schedule by step."""
         parameters = [p for p in self.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(
-            parameters, lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay, fused=True
+            parameters,
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            # Lightning cannot clip the gradients of a fused optimiser in mixed precision
+            fused=self.trainer.precision == "32-true",
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
