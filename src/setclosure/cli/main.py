@@ -154,10 +154,10 @@ def run(
     from setclosure.studies.runs import Run
 
     study = load_study(config, set_)
-    Run.create(study, out, resume)
+    made = Run.create(study, out, resume)
     folder = data or out / "data"
     pipeline.simulate(study, folder, workers)
-    pipeline.train(study, folder, out, resume=True)
+    pipeline.train(study, folder, out, resume=True, run=made)
     metrics = pipeline.evaluate(out, folder)
     path = build_report(out)
     _console().print(metrics_table(metrics))

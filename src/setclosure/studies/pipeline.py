@@ -57,10 +57,10 @@ def open_split(folder: Path, split: str) -> Ensemble:
     return ensemble
 
 
-def train(study: Study, data: Path, folder: Path, resume: bool = False) -> Run:
-    """Train every seed of a study on the ensembles in ``data``."""
+def train(study: Study, data: Path, folder: Path, resume: bool = False, run: Run | None = None) -> Run:
+    """Train every seed of a study on the ensembles in ``data``, in a run folder made here or in ``run``."""
     ensembles = {split: open_split(data, split) for split in FITTED_ON}  # before a run folder is made in vain
-    run = Run.create(study, folder, resume)
+    run = run or Run.create(study, folder, resume)
     run.use_data(ensembles)
     for seed in study.seeds:
         target = run.seed_folder(seed)
