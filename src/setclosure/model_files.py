@@ -16,7 +16,7 @@ from setclosure.closure_model import ClosureModel
 from setclosure.errors import DamagedFileError, ModelError, SchemaVersionError
 from setclosure.files import read_json, sha256, write_bytes, write_json
 from setclosure.model_parts import ModelParts
-from setclosure.provenance import provenance
+from setclosure.provenance import provenance, writer
 
 SCHEMA = 1
 _FITS: dict[str, Callable[[Any], bool]] = {
@@ -73,7 +73,8 @@ def load(folder: Path, observable: Callable[..., Any] | None = None) -> ClosureM
     schema = facts.get("schema") if isinstance(facts, dict) else None
     if schema != SCHEMA:
         raise SchemaVersionError(
-            f"{manifest} has schema version {schema!r}; setclosure {setclosure.__version__} reads version {SCHEMA}. "
+            f"{manifest} has schema version {schema!r}, written by setclosure {writer(facts)}; "
+            f"{setclosure.__version__} reads version {SCHEMA}. "
             "Install the version of setclosure that wrote it, or train again."
         )
     missing = [key for key in _FITS if key not in facts]

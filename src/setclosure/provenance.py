@@ -33,6 +33,14 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def writer(facts: Any) -> str:
+    """The version of setclosure that wrote a file with these facts, or a question mark."""
+    try:
+        return str(facts["provenance"]["versions"]["setclosure"])
+    except (KeyError, TypeError):
+        return "?"
+
+
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)

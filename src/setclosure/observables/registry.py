@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,8 +127,11 @@ def get_observable(name: str) -> Observable:
     try:
         pairs = (part.split("=") for part in match[2].split(","))
         parameters = {key.strip(): float(value) for key, value in pairs}
-    except ValueError as error:
-        raise ConfigurationError(f"the parameters of '{name}' are not of the form (a=4, b=0.1).") from error
+        inspect.signature(base.function).bind_partial(**parameters)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"the parameters of '{name}' are not numbers that its function takes, as in (a=4, b=0.1): {error}."
+        ) from error
     return Observable(name, base.components, functools.partial(base.function, **parameters))
 
 

@@ -10,7 +10,7 @@ from setclosure.data.ensemble import Ensemble
 from setclosure.errors import RunError, SchemaVersionError
 from setclosure.files import read_json, write_json
 from setclosure.processes import is_first_process
-from setclosure.provenance import provenance
+from setclosure.provenance import provenance, writer
 from setclosure.studies.configuration import Study, load_study, save_study
 from setclosure.training.fit import differences
 
@@ -38,7 +38,8 @@ class Run:
         self.facts: dict[str, Any] = read_json(self.folder / "run.json")
         if self.facts.get("schema") != SCHEMA:
             raise SchemaVersionError(
-                f"{self.folder} has schema version {self.facts.get('schema')!r}; this version of setclosure reads "
+                f"{self.folder} has schema version {self.facts.get('schema')!r}, written by setclosure "
+                f"{writer(self.facts)}; this version reads "
                 f"{SCHEMA}. Use the version that wrote it."
             )
         self.study: Study = load_study(self.folder / "config.yaml")
