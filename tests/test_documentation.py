@@ -1,8 +1,9 @@
-"""The worked example of CONTRIBUTING.md does what it says."""
+"""The worked example of CONTRIBUTING.md does what it says, and the README's numbers are those of the results."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -16,7 +17,8 @@ from setclosure.microstates import MicrostateBatch
 from setclosure.studies.pipeline import open_split
 from setclosure.training.fit import FitSettings
 
-TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 
 
 def _block(first_line):
@@ -67,3 +69,11 @@ def test_the_method_of_the_guide_trains_saves_and_loads(moments, tiny_data, tiny
     model.save(tmp_path / "model")
     x = train.trajectory(0)[:3]
     assert np.array_equal(ClosureModel.load(tmp_path / "model").encode(x), model.encode(x))
+
+
+def test_the_numbers_of_the_readme_are_those_of_the_results():
+    line = next(row for row in (ROOT / "README.md").read_text().splitlines() if row.startswith("| setclosure, `make"))
+    metrics = json.loads((ROOT / "results" / "laptop" / "metrics.json").read_text())["mre_scaled"]
+    shown = [tuple(float(number) for number in cell.split("±")) for cell in line.strip("| ").split("|")[2:]]
+    kept = [(metrics[split]["mean"], metrics[split]["sd"]) for split in ("in_dst", "diff_init", "diff_n")]
+    assert shown == [(float(f"{mean:.2e}"), float(f"{sd:.2e}")) for mean, sd in kept]
