@@ -35,7 +35,7 @@ exclude_patterns = ["_build", "jupyter_execute", "generated/*.md", "**.ipynb_che
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "auto"
-nb_execution_timeout = 300
+nb_execution_timeout = 900
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 
