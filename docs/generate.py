@@ -209,6 +209,9 @@ def results(folder: Path) -> str:
         sizes = ", ".join(f"{split} {e['n_trajectories']}" for split, e in facts["ensembles"].items())
         out += [f"Trajectories: {sizes}. The paper has 10,000 for training and validation, and 1,000 in each test.", ""]
         out += [_provenance(facts["provenance"]), ""]
+        resumed = sorted({entry["commit"][:12] for entry in facts.get("resumed", []) if entry["commit"]})
+        if resumed:
+            out += [f"Resumed with commit {', '.join(f'`{commit}`' for commit in resumed)}.", ""]
     out += [_table(["part", "seconds"], [[part, _value(v)] for part, v in metrics.get("seconds", {}).items()]), ""]
     return "\n".join(out)
 
