@@ -228,7 +228,9 @@ def what_helps(folder: Path) -> str:
     rows = [["as it is", *(_value(first[s]) for s in splits), "0"]]
     for path in runs:
         config = yaml.safe_load((path.parent / "config.yaml").read_text())
-        changes = [line for line in differences(base, config) if not line.startswith("seeds")]
+        changes = [
+            line for line in differences(base, config) if not line.startswith("seeds") and not line.endswith("now None")
+        ]
         diverged = f"{sum(read_json(path)['diverged'].values()):.0f}"
         rows.append(
             ["; ".join(f"`{line}`" for line in changes), *(_value(read_json(path)["mre"][s]) for s in splits), diverged]

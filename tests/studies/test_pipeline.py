@@ -139,3 +139,9 @@ def test_snapshots_of_ragged_sets_leave_padding_out(tmp_path, tiny_study):
         assert drawn.tolist() == [len(sets[0][frame]) for frame in shown["frames"]]
         assert 2 < shown["grid_x"].mean() < 8  # the grid lies where the particles are, not at the origin
         assert 4 < shown["grid_y"].mean() < 10
+
+
+def test_data_that_are_there_already_add_no_seconds_of_simulation(tiny_study, tiny_data):
+    before = (tiny_data / "seconds.json").read_text()
+    pipeline.simulate(tiny_study, tiny_data)
+    assert (tiny_data / "seconds.json").read_text() == before

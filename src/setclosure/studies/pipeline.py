@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from setclosure.closure_model import ClosureModel
@@ -24,9 +24,12 @@ def simulate(study: Study, folder: Path, workers: int | None = None) -> None:
     """Simulate every split into ``folder/<split>.zarr``; what is there already is kept."""
     folder = Path(folder)
     for split, (simulator, n) in study.simulation.splits().items():
-        with _timed(folder / "seconds.json", split), progress(f"simulate {split}", n, "trajectories") as advance:
+        path = folder / f"{split}.zarr"
+        there = path.exists() and bool(Ensemble.open(path).committed.all())
+        timed = nullcontext() if there else _timed(folder / "seconds.json", split)  # looking is not simulating
+        with timed, progress(f"simulate {split}", n, "trajectories") as advance:
             simulate_ensemble(
-                folder / f"{split}.zarr",
+                path,
                 simulator,
                 n,
                 study.simulation.seed,
