@@ -17,7 +17,7 @@ import numpy as np
 
 from setclosure.observables.pair_energy import pair_energy_of_points
 from setclosure.pair_kernels import pair_forces as force_kernel
-from setclosure.simulators.campaign import available_cores
+from setclosure.processes import available_cores
 
 N, SETS, REPEATS, NUMPY_SETS, ROUNDS = 300, 64, 40, 32, 7
 A, B = np.float32(4.0), np.float32(0.1)

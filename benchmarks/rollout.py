@@ -6,7 +6,6 @@ The size is that of the interacting-particle study. The paths are those of an OD
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import time
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 
 from setclosure.dynamics.macro_dynamics import MacroDynamics
 from setclosure.dynamics.rollout import rollout
+from setclosure.processes import available_cores
 from setclosure.seeds import numpy_stream
 from setclosure.simulators.interacting_particles import InteractingParticles
 
@@ -29,7 +29,7 @@ def rollout_steps(rounds: int = 7) -> dict[str, Any]:
     """
     system = InteractingParticles()
     system.simulate(numpy_stream(0, "warm"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     stream = torch.Generator().manual_seed(0)
     dynamics = MacroDynamics(DIM, 1)
     dynamics.set_statistics(torch.randn(20, 100, DIM, generator=stream).cumsum(1))

@@ -19,10 +19,10 @@ from typer.models import OptionInfo
 
 import setclosure
 from setclosure.cli.main import app
+from setclosure.differences import differences
 from setclosure.files import read_json
 from setclosure.methods import METHODS
 from setclosure.studies.configuration import STUDIES
-from setclosure.training.fit import differences
 
 PAPER_TABLE_1 = {"in_dst": (5.19e-5, 0.25e-5), "diff_init": (4.38e-4, 0.19e-4), "diff_n": (5.22e-5, 0.46e-5)}
 """Row "ours" of Table 1 of arXiv 2605.30812: mean and standard deviation of three runs."""

@@ -81,14 +81,10 @@ class Autoencoder(nn.Module):
         self.decoder = row.decoder.model_validate(settings.decoder).build(n_features, c) if row.decoder else None
         self.reconstruction = row.reconstruction.model_validate(settings.reconstruction) if row.reconstruction else None
 
-    def embed(self, batch: MicrostateBatch) -> Tensor:
-        """Embeddings ``(B, S, c)`` of a batch in its own coordinates."""
-        return self._embed(self.frame(batch))
-
     def forward(self, batch: MicrostateBatch) -> Tensor:
         """Closures ẑ ``(B, S·c)``: the embeddings of all species in a row."""
         self.check_fits(batch)
-        return self.embed(batch).flatten(1)
+        return self._embed(self.frame(batch)).flatten(1)
 
     def encode(self, batch: MicrostateBatch, chunk_particles: int | None = None) -> Tensor:
         """Closures ``(B, S·c)`` without gradients, some microstates at a time, on the model's device."""

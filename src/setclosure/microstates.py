@@ -135,8 +135,8 @@ class MicrostateBatch:
         sets = _as_sets(x)
         for b, points in enumerate(sets):
             _check_points(b, points, sets[0].shape[1], torch.finfo(dtype).max)
-        kinds = _per_particle(species, sets, "species", np.int64)
-        mass = _per_particle(masses, sets, "masses", np.float64)
+        kinds = _whole(_per_particle(species, sets, "species"), "species")
+        mass = _per_particle(masses, sets, "masses")
         S = n_species if n_species is not None else (1 if kinds is None else 1 + max(int(k.max()) for k in kinds))
         N = max(len(points) for points in sets)
         all_points = np.zeros((len(sets), N, sets[0].shape[1]))
@@ -230,21 +230,15 @@ def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int, largest
         )
 
 
-def _per_particle(
-    values: Any, sets: list[np.ndarray[Any, Any]], name: str, dtype: Any
-) -> list[np.ndarray[Any, Any]] | None:
+def _per_particle(values: Any, sets: list[np.ndarray[Any, Any]], name: str) -> list[np.ndarray[Any, Any]] | None:
     """One one-dimensional array per microstate, of that microstate's length."""
     if values is None:
         return None
     try:
-        first = np.asarray(values, dtype=dtype)
+        first = np.asarray(values, dtype=np.float64)
         parts = [first] * len(sets) if first.ndim == 1 else list(first)
     except ValueError:  # ragged
-        parts = [np.asarray(part, dtype=dtype) for part in values]
-    if dtype is np.int64 and any(
-        (np.asarray(given) != part).any() for given, part in zip(_ragged(values, len(parts)), parts, strict=True)
-    ):
-        raise MicrostateError(f"{name} must be whole numbers; got fractions.")
+        parts = [np.asarray(part, dtype=np.float64) for part in values]
     if [len(part) for part in parts] != [len(points) for points in sets]:
         raise MicrostateError(
             f"{name} have lengths {[len(part) for part in parts][:5]}…, the sets {[len(p) for p in sets][:5]}…; "
@@ -253,7 +247,9 @@ def _per_particle(
     return parts
 
 
-def _ragged(values: Any, n_sets: int) -> list[Any]:
-    """The values of each set, where one row may stand for all."""
-    rows = list(values)
-    return [values] * n_sets if np.ndim(rows[0]) == 0 else rows
+def _whole(parts: list[np.ndarray[Any, Any]] | None, name: str) -> list[np.ndarray[Any, Any]] | None:
+    if parts is None:
+        return None
+    if any((part != np.rint(part)).any() for part in parts):  # NaN, too
+        raise MicrostateError(f"{name} must be whole numbers; got fractions.")
+    return [part.astype(np.int64) for part in parts]

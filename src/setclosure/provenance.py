@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from setclosure.processes import available_cores
+
 PACKAGES = ("setclosure", "torch", "lightning", "numpy", "numba", "zarr", "safetensors", "pydantic")
 
 
@@ -25,7 +27,7 @@ def provenance() -> dict[str, Any]:
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "machine": {
             "processor": _processor(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "cores": available_cores(),
             "memory_gib": _memory_gib(),
             "system": platform.platform(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

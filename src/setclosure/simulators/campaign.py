@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from setclosure.data.ensemble import Ensemble
 from setclosure.errors import EnsembleError
+from setclosure.processes import available_cores
 from setclosure.seeds import numpy_stream
 from setclosure.simulators.base import Simulator
 
@@ -81,11 +81,6 @@ def simulate_ensemble(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return ensemble
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> Ensemble:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from setclosure.data.ensemble import Ensemble
+from setclosure.differences import require_same
 from setclosure.errors import RunError, SchemaVersionError
 from setclosure.files import read_json, write_json
 from setclosure.processes import is_first_process
 from setclosure.provenance import provenance, writer
 from setclosure.studies.configuration import Study, load_study, save_study
-from setclosure.training.fit import differences
 
 SCHEMA = 1
 
@@ -58,13 +58,12 @@ class Run:
             run = cls(folder)
             if not resume and is_first_process():
                 raise RunError(f"{folder} already holds a run. Go on with it by --resume, or choose another folder.")
-            different = differences(run.study.model_dump(mode="json"), study.model_dump(mode="json"))
-            if different:
-                raise RunError(
-                    f"{folder} holds a run of another configuration, so it cannot be resumed:\n"
-                    + "\n".join(f"  {line}" for line in different)
-                    + "\nUse that configuration, or choose another folder."
-                )
+            require_same(
+                run.study.model_dump(mode="json"),
+                study.model_dump(mode="json"),
+                f"{folder} holds a run of another configuration, so it cannot be resumed",
+                "Use that configuration, or choose another folder.",
+            )
             if is_first_process():
                 run.update(resumed=[*run.facts.get("resumed", []), provenance()])
             return run
@@ -113,15 +112,12 @@ class Run:
             for split, e in ensembles.items()
         }
         known = self.facts["ensembles"]
-        different = differences(
-            {k: known[k] for k in known.keys() & now.keys()}, {k: now[k] for k in known.keys() & now.keys()}
+        require_same(
+            {split: facts for split, facts in known.items() if split in now},
+            {split: facts for split, facts in now.items() if split in known},
+            f"the data are not those of {self.folder}",
+            "Give the data folder that the run was trained on, or train a new run.",
         )
-        if different:
-            raise RunError(
-                f"the data are not those of {self.folder}:\n"
-                + "\n".join(f"  {line}" for line in different)
-                + "\nGive the data folder that the run was trained on, or train a new run."
-            )
         self.update(ensembles=known | now)
 
 

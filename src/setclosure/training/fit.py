@@ -18,6 +18,7 @@ from setclosure.autoencoder import Autoencoder, ModelSettings
 from setclosure.data.batching import MicrostateSource
 from setclosure.data.ensemble import Ensemble
 from setclosure.data.splits import split_trajectories
+from setclosure.differences import require_same
 from setclosure.dynamics.macro_dynamics import MacroDynamics
 from setclosure.errors import EnsembleError, RunError, SetclosureWarning
 from setclosure.files import read_json, sha256, write_bytes, write_json
@@ -207,13 +208,12 @@ class Training:
             raise RunError(
                 f"{self.folder} already holds a fit. Resume it (resume=True, --resume), or choose another folder."
             )
-        different = differences(before, facts)
-        if different:
-            raise RunError(
-                f"{self.folder} holds a fit of other data or another configuration, so it cannot be resumed:\n"
-                + "\n".join(f"  {line}" for line in different)
-                + "\nUse the same data and configuration, or another folder."
-            )
+        require_same(
+            before,
+            facts,
+            f"{self.folder} holds a fit of other data or another configuration, so it cannot be resumed",
+            "Use the same data and configuration, or another folder.",
+        )
 
 
 class Split:
@@ -287,14 +287,3 @@ def _check_kind(ensemble: Ensemble, validation: Ensemble) -> None:
             f"the validation ensemble {validation.path} is of another kind than {ensemble.path}: {kinds[1]}, frames "
             f"{validation.time_step:g} apart, instead of {kinds[0]}, frames {ensemble.time_step:g} apart."
         )
-
-
-def differences(before: Any, now: Any, path: str = "") -> list[str]:
-    """One line for each value that differs between two JSON trees."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        return [
-            line
-            for key in sorted(before.keys() | now.keys())
-            for line in differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
-        ]
-    return [] if before == now else [f"{path}: was {before!r}, is now {now!r}"]
