@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from setclosure.autoencoder import Autoencoder
-from setclosure.microstates import MicrostateBatch
+from setclosure.microstates import MicrostateBatch, MicrostateKind
 from setclosure.studies.configuration import load_study
 from setclosure.symmetry import random_orthogonal, rotated
 
@@ -35,7 +35,7 @@ def _model() -> tuple[Autoencoder, int, int]:
     study = load_study(LAPTOP)
     torch.manual_seed(0)
     n_particles = study.simulation.system.n_particles
-    return Autoencoder(study.model, 2, 1), study.training.stage_one.batch_sets, n_particles
+    return Autoencoder(study.model, MicrostateKind(2, 1, n_particles)), study.training.stage_one.batch_sets, n_particles
 
 
 def stage_one_step(rounds: int = 15) -> dict[str, Any]:

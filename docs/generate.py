@@ -242,9 +242,12 @@ def what_helps(folder: Path) -> str:
 METRICS = {
     "mre_scaled": "`mre_scaled`",
     "mre": "`mre`",
+    "mre_median": "`mre`, median over trajectories",
     "diverged": "diverged rollouts",
     "outside": "rollouts that left the training range",
     "warned": "starts outside the training range",
+    "effective_rank": "effective rank of ẑ",
+    "closure_variance": "variance of ẑ",
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import setclosure.methods
 from setclosure.closure_model import ClosureModel
-from setclosure.microstates import MicrostateBatch
+from setclosure.microstates import MicrostateBatch, MicrostateKind
 from setclosure.studies.pipeline import open_split
 from setclosure.training.fit import FitSettings
 
@@ -43,7 +43,7 @@ def moments(monkeypatch, tmp_path):
 
 
 def test_the_encoder_of_the_guide_ignores_order_and_padding(moments):
-    encoder = moments.MomentsConfig(order=3, width=8).build(2, 4).double()
+    encoder = moments.MomentsConfig(order=3, width=8).build(MicrostateKind(2), 4).double()
     rng = np.random.default_rng(0)
     small, large = rng.normal(size=(5, 2)), rng.normal(size=(9, 2))
     together = encoder(MicrostateBatch.from_arrays([small, large], dtype=encoder.rho[0].weight.dtype))

@@ -9,13 +9,13 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from setclosure.decoders.gaussian_mixture import GaussianMixture
-from setclosure.decoders.spline_flow import SplineFlow
+from setclosure.data.ensemble import Ensemble
+from setclosure.decoders.base import ConditionalDensity
 from setclosure.dynamics.macro_dynamics import DiffusionConfig, DriftConfig
 from setclosure.errors import ModelError
 from setclosure.methods import METHODS
-from setclosure.microstates import MicrostateBatch
-from setclosure.reconstruction.distribution import DistributionReconstruction
+from setclosure.microstates import MicrostateBatch, MicrostateKind
+from setclosure.reconstruction.distribution import DistributionConfig
 from setclosure.seeds import torch_stream
 from setclosure.settings import OptionsError, Settings
 from setclosure.symmetry import ParticleFrame, Symmetry
@@ -66,19 +66,21 @@ class Autoencoder(nn.Module):
     ----------
     settings : ModelSettings
         The method and its options.
-    n_features, n_species : int
-        d and S of the microstates.
+    kind : MicrostateKind
+        d, S and N of the training microstates.
     """
 
-    def __init__(self, settings: ModelSettings, n_features: int, n_species: int) -> None:
+    def __init__(self, settings: ModelSettings, kind: MicrostateKind) -> None:
         super().__init__()
         row = METHODS[settings.method]
         c = settings.closure_dim if row.encoder else 0
-        self.settings, self.n_features, self.n_species = settings, n_features, n_species
-        self.closure_dim = c * n_species
-        self.frame = ParticleFrame(n_features, settings.symmetry)
-        self.encoder = row.encoder.model_validate(settings.encoder).build(n_features, c) if row.encoder else None
-        self.decoder = row.decoder.model_validate(settings.decoder).build(n_features, c) if row.decoder else None
+        self.settings, self.kind = settings, kind
+        self.closure_dim = c * kind.n_species
+        self.frame = ParticleFrame(kind.n_features, settings.symmetry)
+        self.ordered = row.encoder is not None and row.encoder.ordered
+        """Whether the encoder reads a list instead of a set (see :attr:`EncoderConfig.ordered`)."""
+        self.encoder = row.encoder.model_validate(settings.encoder).build(kind, c) if row.encoder else None
+        self.decoder = row.decoder.model_validate(settings.decoder).build(kind, c) if row.decoder else None
         self.reconstruction = row.reconstruction.model_validate(settings.reconstruction) if row.reconstruction else None
 
     def forward(self, batch: MicrostateBatch) -> Tensor:
@@ -95,12 +97,21 @@ class Autoencoder(nn.Module):
             parts = [self(batch[i : i + sets].to(device)) for i in range(0, len(batch), sets)]
             return torch.cat(parts).to(batch.points.device)
 
+    def takes(self, ensemble: Ensemble) -> bool:
+        """Whether the encoder can read the microstates of ``ensemble``: a list has a fixed length, a set has none."""
+        return not self.ordered or (not ensemble.layout.ragged and ensemble.max_particles == self.kind.n_particles)
+
+    @property
+    def has_density(self) -> bool:
+        """Whether the method decodes a density, so that there is a KL divergence."""
+        return isinstance(self.decoder, ConditionalDensity)
+
     def encode_kl(self, batch: MicrostateBatch) -> Tensor:
         """KL(q_X ‖ p) of each microstate ``(B,)`` without gradients, always with the same random numbers.
 
         NaN for a method without a density.
         """
-        if self.reconstruction is None:
+        if not self.has_density:
             return torch.full((len(batch),), float("nan"))
         with torch.inference_mode():
             parts = (batch[i : i + 1] for i in range(len(batch)))
@@ -110,43 +121,47 @@ class Autoencoder(nn.Module):
     def loss(self, batch: MicrostateBatch, generator: torch.Generator) -> Tensor:
         """Reconstruction loss of each microstate ``(B,)``, up to a constant of q_X's own (Eq. 3)."""
         framed = self.frame(batch)
-        return self._reconstruction().loss(framed, self._embed(framed), self._decoder(), generator)
+        if self.reconstruction is None:
+            raise ModelError(f"method '{self.settings.method}' reconstructs nothing.")
+        comparison = self.reconstruction.build(self._bandwidth())
+        return comparison.loss(framed, self._embed(framed), self.decoder, generator)
 
     def kl(self, batch: MicrostateBatch, generator: torch.Generator) -> Tensor:
         """Monte-Carlo KL(q_X ‖ p) of each microstate ``(B,)``; coordinates cancel in it (Eq. 3)."""
         framed = self.frame(batch)
-        return self._reconstruction().kl(framed, self._embed(framed), self._decoder(), generator)
+        comparison = DistributionConfig.model_validate(self.settings.reconstruction).build(self._bandwidth())
+        return comparison.kl(framed, self._embed(framed), self._density(), generator)
 
     def log_density(self, x: Tensor, batch: MicrostateBatch) -> Tensor:
         """Log p(x | ẑ) at ``x (B, n, d)`` in the coordinates of ``batch``, for each species: ``(B, S, n)``."""
         framed = self.frame(batch)
         offset = batch.points[:, :1] - framed.points[:, :1] * self.frame.scale  # centre + shift of each microstate
-        B, S, n = len(batch), self.n_species, x.shape[1]
-        u = ((x - offset) / self.frame.scale)[:, None].expand(B, S, n, self.n_features)
-        log_p: Tensor = self._decoder().log_prob(u.flatten(0, 1), self._embed(framed).flatten(0, 1))
+        B, S, n = len(batch), self.kind.n_species, x.shape[1]
+        u = ((x - offset) / self.frame.scale)[:, None].expand(B, S, n, self.kind.n_features)
+        log_p = self._density().log_prob(u.flatten(0, 1), self._embed(framed).flatten(0, 1))
         return log_p.reshape(B, S, n) - self.frame.scale.log().sum()
 
     def check_fits(self, batch: MicrostateBatch) -> None:
         """Raise a :class:`ModelError` if d or S of ``batch`` are not those of the model."""
-        if batch.n_features != self.n_features or batch.n_species != self.n_species:
+        d, S = self.kind.n_features, self.kind.n_species
+        if batch.n_features != d or batch.n_species != S:
             raise ModelError(
                 f"the microstates have d = {batch.n_features} features and {batch.n_species} species; this model was "
-                f"made for d = {self.n_features} and {self.n_species} species. Give it microstates of the same kind, "
+                f"made for d = {d} and {S} species. Give it microstates of the same kind, "
                 "or train another model."
             )
 
     def _embed(self, framed: MicrostateBatch) -> Tensor:
         if self.encoder is None:
-            return framed.points.new_zeros(len(framed), self.n_species, 0)
+            return framed.points.new_zeros(len(framed), self.kind.n_species, 0)
         embedding: Tensor = self.encoder(framed)
         return embedding.to(framed.points.dtype)  # from half precision, if the trainer has mixed it in
 
-    def _decoder(self) -> SplineFlow | GaussianMixture:
-        if self.decoder is None:
-            raise ModelError(f"method '{self.settings.method}' has no decoder, so it has no density.")
-        return self.decoder
+    def _density(self) -> ConditionalDensity:
+        decoder: object = self.decoder
+        if not isinstance(decoder, ConditionalDensity):
+            raise ModelError(f"method '{self.settings.method}' decodes no density.")
+        return decoder
 
-    def _reconstruction(self) -> DistributionReconstruction:
-        if self.reconstruction is None:
-            raise ModelError(f"method '{self.settings.method}' reconstructs nothing.")
-        return self.reconstruction.build(self.settings.bandwidth / self.frame.scale)
+    def _bandwidth(self) -> Tensor:
+        return self.settings.bandwidth / self.frame.scale

@@ -4,37 +4,54 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from setclosure.decoders.base import DecoderConfig
 from setclosure.decoders.gaussian_mixture import GaussianMixtureConfig
+from setclosure.decoders.pointwise import PointwiseMLPConfig
 from setclosure.decoders.spline_flow import SplineFlowConfig
 from setclosure.encoders.base import EncoderConfig
 from setclosure.encoders.deep_set import DeepSetConfig
+from setclosure.encoders.flat_mlp import FlatMLPConfig
 from setclosure.encoders.set_transformer import SetTransformerConfig
+from setclosure.reconstruction.base import ReconstructionConfig
+from setclosure.reconstruction.chamfer import ChamferConfig
 from setclosure.reconstruction.distribution import DistributionConfig
+from setclosure.reconstruction.squared_error import SquaredErrorConfig
 
 
 @dataclass(frozen=True)
 class Method:
-    """A closure method: what encodes, what decodes, and what is compared.
+    """A closure method: what encodes, what decodes, what is compared, and whether the dynamics has a say.
 
-    Each entry is a configuration class with a ``build`` method, or None where the method has no such part.
+    Each part is a configuration class with a ``build`` method, or None where the method has no such part.
+    ``dynamics_weight`` is λ_dyn of the joint objective (Sec. 3.3): with 0 stage one sees no dynamics.
     """
 
     summary: str
     encoder: type[EncoderConfig] | None = None
-    decoder: type[SplineFlowConfig] | type[GaussianMixtureConfig] | None = None
-    reconstruction: type[DistributionConfig] | None = None
+    decoder: type[DecoderConfig] | None = None
+    reconstruction: type[ReconstructionConfig] | None = None
+    dynamics_weight: float = 0.0
 
 
 METHODS: dict[str, Method] = {
     "ours": Method("DeepSet, spline flow, KL(q_X ‖ p)", DeepSetConfig, SplineFlowConfig, DistributionConfig),
     "ours-set-transformer": Method(
-        "Set Transformer, spline flow, KL(q_X ‖ p)",
-        SetTransformerConfig,
-        SplineFlowConfig,
-        DistributionConfig,
+        "Set Transformer, spline flow, KL(q_X ‖ p)", SetTransformerConfig, SplineFlowConfig, DistributionConfig
     ),
     "ours-mixture": Method(
         "DeepSet, Gaussian mixture, KL(q_X ‖ p)", DeepSetConfig, GaussianMixtureConfig, DistributionConfig
     ),
+    "ours-joint": Method(
+        "ours, trained jointly with the dynamics", DeepSetConfig, SplineFlowConfig, DistributionConfig, 0.1
+    ),
+    "ae-aug": Method(
+        "flat MLP on random orders, point-wise MLP, squared error",
+        FlatMLPConfig,
+        PointwiseMLPConfig,
+        SquaredErrorConfig,
+    ),
+    "ae-inve": Method("DeepSet, point-wise MLP, squared error", DeepSetConfig, PointwiseMLPConfig, SquaredErrorConfig),
+    "ae-inve-cd": Method("DeepSet, point-wise MLP, Chamfer distance", DeepSetConfig, PointwiseMLPConfig, ChamferConfig),
+    "inve": Method("DeepSet trained by the dynamics alone", DeepSetConfig, dynamics_weight=1.0),
     "none": Method("no closure: the observable alone"),
 }

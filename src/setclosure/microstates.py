@@ -18,6 +18,26 @@ from setclosure.errors import MicrostateError
 
 
 @dataclass(frozen=True)
+class MicrostateKind:
+    """What a model is made for: the sizes that all its microstates share.
+
+    Parameters
+    ----------
+    n_features : int
+        Features of a particle, d.
+    n_species : int
+        Species, S.
+    n_particles : int
+        Particles of a training microstate, N (the most of them, if it varies). Models that read sets take any other
+        number, too.
+    """
+
+    n_features: int
+    n_species: int = 1
+    n_particles: int = 1
+
+
+@dataclass(frozen=True)
 class MicrostateBatch:
     """A batch of microstates; everything about a set is a weight.
 
@@ -97,6 +117,15 @@ class MicrostateBatch:
     def with_points(self, points: Tensor) -> MicrostateBatch:
         """The same weights on other points ``(B, N, d')``."""
         return MicrostateBatch(points, self.weights)
+
+    def permuted(self, generator: torch.Generator | None = None) -> MicrostateBatch:
+        """Each microstate with its particles in a random order of its own; as sets they are the same."""
+        B, N, d = self.points.shape
+        order = torch.rand(B, N, generator=generator, device=self.points.device).argsort(dim=1)
+        return MicrostateBatch(
+            self.points.gather(1, order[:, :, None].expand(-1, -1, d)),
+            self.weights.gather(2, order[:, None].expand(-1, self.n_species, -1)),
+        )
 
     @classmethod
     def from_points(cls, points: Tensor) -> MicrostateBatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from setclosure.autoencoder import ModelSettings
 from setclosure.closure_model import ClosureModel
 from setclosure.errors import DamagedFileError, ModelError, SchemaVersionError
 from setclosure.files import read_json, sha256, write_bytes, write_json
+from setclosure.microstates import MicrostateKind
 from setclosure.model_parts import ModelParts
 from setclosure.provenance import provenance, writer
 
-SCHEMA = 1
+SCHEMA = 2
 _FITS: dict[str, Callable[[Any], bool]] = {
     "settings": lambda value: isinstance(value, dict),
     "n_features": lambda value: isinstance(value, int) and value > 0,
     "n_species": lambda value: isinstance(value, int) and value > 0,
+    "n_particles": lambda value: isinstance(value, int) and value > 0,
     "observable": lambda value: isinstance(value, str),
     "observable_names": lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
     "time_step": lambda value: isinstance(value, float | int) and value > 0,
@@ -41,8 +44,7 @@ def save(model: ClosureModel, folder: Path) -> None:
         {
             "schema": SCHEMA,
             "settings": model.settings.model_dump(mode="json"),
-            "n_features": parts.autoencoder.n_features,
-            "n_species": parts.autoencoder.n_species,
+            **asdict(parts.autoencoder.kind),
             "observable": parts.observable,
             "observable_names": list(parts.observable_names),
             "time_step": parts.time_step,
@@ -92,8 +94,7 @@ def load(folder: Path, observable: Callable[..., Any] | None = None) -> ClosureM
     model = ClosureModel(ModelSettings.parse(facts["settings"], f"in {manifest}"), observable=observable)
     parts = ModelParts(
         model.settings,
-        facts["n_features"],
-        facts["n_species"],
+        MicrostateKind(facts["n_features"], facts["n_species"], facts["n_particles"]),
         facts["observable"],
         tuple(facts["observable_names"]),
         facts["time_step"],

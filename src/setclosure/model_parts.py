@@ -7,6 +7,7 @@ from torch import nn
 from setclosure.autoencoder import Autoencoder, ModelSettings
 from setclosure.data.ensemble import Ensemble
 from setclosure.dynamics.macro_dynamics import MacroDynamics
+from setclosure.microstates import MicrostateKind
 from setclosure.range_check import TrainingRange
 
 REFERENCE_SIZE = 4096
@@ -20,8 +21,8 @@ class ModelParts(nn.Module):
     ----------
     settings : ModelSettings
         Defines all parts.
-    n_features, n_species : int
-        d and S.
+    kind : MicrostateKind
+        d, S and N of the training microstates.
     observable : str
         Registered name of φ̄.
     observable_names : sequence of str
@@ -33,8 +34,7 @@ class ModelParts(nn.Module):
     def __init__(
         self,
         settings: ModelSettings,
-        n_features: int,
-        n_species: int,
+        kind: MicrostateKind,
         observable: str,
         observable_names: tuple[str, ...],
         time_step: float,
@@ -45,7 +45,7 @@ class ModelParts(nn.Module):
             tuple(observable_names),
             time_step,
         )
-        self.autoencoder = Autoencoder(settings, n_features, n_species)
+        self.autoencoder = Autoencoder(settings, kind)
         dim = len(observable_names) + self.autoencoder.closure_dim
         self.dynamics = MacroDynamics(dim, len(observable_names), settings.drift, settings.diffusion, time_step)
         self.range = TrainingRange(dim, REFERENCE_SIZE)
@@ -55,8 +55,7 @@ class ModelParts(nn.Module):
         """Untrained parts that fit an ensemble."""
         return cls(
             settings,
-            ensemble.n_features,
-            ensemble.n_species,
+            MicrostateKind(ensemble.n_features, ensemble.n_species, ensemble.max_particles),
             ensemble.observable,
             tuple(ensemble.observable_names),
             ensemble.time_step,

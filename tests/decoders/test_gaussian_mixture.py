@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from setclosure.decoders.gaussian_mixture import GaussianMixture, GaussianMixtureConfig
+from setclosure.microstates import MicrostateKind
 
 
 def _mixture(d, covariance, c=3):
@@ -63,7 +64,7 @@ def test_samples_have_the_moments_of_the_mixture():
 
 
 def test_unconditional_and_shapes():
-    mixture = GaussianMixtureConfig(components=3).build(1, 0)
+    mixture = GaussianMixtureConfig(components=3).build(MicrostateKind(1), 0)
     context = torch.zeros(5, 0)
     assert mixture.log_prob(torch.randn(5, 4, 1), context).shape == (5, 4)
     assert mixture.sample(context, 6).shape == (5, 6, 1)

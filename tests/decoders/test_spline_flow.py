@@ -5,6 +5,7 @@ import torch
 from pydantic import ValidationError
 
 from setclosure.decoders.spline_flow import SplineFlow, SplineFlowConfig
+from setclosure.microstates import MicrostateKind
 
 
 def _flow(d, c=3, seed=0, scale=8.0, **sizes):
@@ -122,7 +123,7 @@ def test_points_far_outside_have_the_density_of_the_base_and_finite_gradients():
 
 def test_starts_near_the_identity_and_learns():
     torch.manual_seed(0)
-    flow = SplineFlowConfig(layers=2, bins=8, box=4.0, hidden=32).build(2, 1)
+    flow = SplineFlowConfig(layers=2, bins=8, box=4.0, hidden=32).build(MicrostateKind(2), 1)
     # a ring whose radius is the context: no Gaussian comes near it
     context = torch.rand(16, 1) + 1.0
     angle = 2 * torch.pi * torch.rand(16, 64)
@@ -150,4 +151,4 @@ def test_autocast_changes_nothing():
 def test_configuration_is_strict():
     with pytest.raises(ValidationError, match="bin_count"):
         SplineFlowConfig.model_validate({"bin_count": 3})
-    assert SplineFlowConfig(layers=2).build(3, 4).layers == 2
+    assert SplineFlowConfig(layers=2).build(MicrostateKind(3), 4).layers == 2

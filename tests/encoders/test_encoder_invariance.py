@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from setclosure.autoencoder import Autoencoder, ModelSettings
 from setclosure.encoders.deep_set import DeepSetConfig
 from setclosure.encoders.set_transformer import SetTransformerConfig
-from setclosure.microstates import MicrostateBatch
+from setclosure.microstates import MicrostateBatch, MicrostateKind
 
 CONFIGS = {
     "deep_set": DeepSetConfig(width=24),
@@ -22,7 +22,7 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 def _encoder(name, d, dtype):
     torch.manual_seed(0)
-    return CONFIGS[name].build(d, 3).to(dtype).eval()
+    return CONFIGS[name].build(MicrostateKind(d), 3).to(dtype).eval()
 
 
 def _sets(seed, sizes, d, n_species):
@@ -82,6 +82,6 @@ def test_different_sets_have_different_closures_and_gradients_are_finite(name):
 @given(chunk=st.integers(1, 200))
 def test_chunk_size_changes_nothing(method, chunk):
     torch.manual_seed(0)
-    model = Autoencoder(ModelSettings(method=method, closure_dim=3, symmetry="translation"), 2, 1)
+    model = Autoencoder(ModelSettings(method=method, closure_dim=3, symmetry="translation"), MicrostateKind(2))
     batch = MicrostateBatch.from_arrays(np.random.default_rng(0).normal(size=(7, 11, 2)))
     assert _close(model.encode(batch, chunk), model.encode(batch), torch.float32)

@@ -64,7 +64,7 @@ def _model(path: Path, console: Console) -> bool:
             f"Model {path}",
             {
                 "method": model.settings.method,
-                "features d, species S": f"{parts.autoencoder.n_features}, {parts.autoencoder.n_species}",
+                "features d, species S": f"{parts.autoencoder.kind.n_features}, {parts.autoencoder.kind.n_species}",
                 "observable": f"{parts.observable}: {', '.join(parts.observable_names)}",
                 "closure numbers": parts.autoencoder.closure_dim,
                 "parameters": sum(p.numel() for p in parts.parameters()),

@@ -9,9 +9,11 @@ from rich.table import Table
 TITLES = {
     "mre": "relative error (MRE)",
     "mre_scaled": "MRE, scaled units",
+    "mre_median": "median over trajectories",
     "diverged": "diverged rollouts",
     "outside": "left the training range",
     "warned": "X_0 out of range",
+    "effective_rank": "effective rank of ẑ",
 }
 
 

@@ -1,13 +1,25 @@
-"""What a conditional density is: the protocol behind which every density decoder stands."""
+"""What decoders are: conditional densities, and point-wise maps to a list of particles."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from setclosure.microstates import MicrostateKind
+from setclosure.settings import Settings
 
 
+class DecoderConfig(Settings):
+    """Options of a decoder; a subclass has its fields, and makes it."""
+
+    def build(self, kind: MicrostateKind, closure_dim: int) -> nn.Module:
+        """Make the decoder of microstates of a ``kind`` from embeddings of ``closure_dim`` = c numbers a species."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how to build its decoder")
+
+
+@runtime_checkable
 class ConditionalDensity(Protocol):
     """A density p(x | context) over R^d; all points of a set share one context.
 
@@ -20,4 +32,12 @@ class ConditionalDensity(Protocol):
 
     def sample(self, context: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` points of each of the densities of ``context (G, c)``: ``(G, n, d)``, without gradient."""
+        ...
+
+
+class PointwiseDecoder(Protocol):
+    """A map from the closure of a whole microstate to a list of particles."""
+
+    def __call__(self, closure: Tensor) -> Tensor:
+        """Particles ``(B, N, d)`` from closures ``(B, S·c)``."""
         ...

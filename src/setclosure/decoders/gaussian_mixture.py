@@ -9,21 +9,22 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from setclosure.settings import Settings
+from setclosure.decoders.base import DecoderConfig
+from setclosure.microstates import MicrostateKind
 
 Covariance = Literal["full", "diagonal"]
 
 
-class GaussianMixtureConfig(Settings):
+class GaussianMixtureConfig(DecoderConfig):
     """Sizes of a :class:`GaussianMixture`."""
 
     components: int = Field(16, ge=1, description="Gaussians of the mixture.")
     hidden: int = Field(128, ge=1, description="Units of both hidden layers.")
     covariance: Covariance = Field("full", description="full or diagonal covariance matrices.")
 
-    def build(self, n_features: int, context_dim: int) -> GaussianMixture:
-        """Make the mixture for ``n_features`` = d and ``context_dim`` = c."""
-        return GaussianMixture(n_features, context_dim, **self.model_dump())
+    def build(self, kind: MicrostateKind, closure_dim: int) -> GaussianMixture:
+        """Make the mixture for the d features of ``kind``, given the ``closure_dim`` = c numbers of one species."""
+        return GaussianMixture(kind.n_features, closure_dim, **self.model_dump())
 
 
 class GaussianMixture(nn.Module):

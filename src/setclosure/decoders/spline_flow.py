@@ -14,12 +14,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from setclosure.decoders.base import DecoderConfig
 from setclosure.decoders.conditioner import Conditioner, ContextTrunk
 from setclosure.decoders.rational_quadratic import inverse, knots, n_parameters, spline
-from setclosure.settings import Settings
+from setclosure.microstates import MicrostateKind
 
 
-class SplineFlowConfig(Settings):
+class SplineFlowConfig(DecoderConfig):
     """Sizes of a :class:`SplineFlow`."""
 
     layers: int = Field(8, ge=1, description="Autoregressive spline layers.")
@@ -28,9 +29,9 @@ class SplineFlowConfig(Settings):
     hidden: int = Field(128, ge=1, description="Units of every hidden layer.")
     blocks: int = Field(2, ge=0, description="Residual blocks of every network; one hidden layer each on points.")
 
-    def build(self, n_features: int, context_dim: int) -> SplineFlow:
-        """Make the flow for ``n_features`` = d and ``context_dim`` = c."""
-        return SplineFlow(n_features, context_dim, **self.model_dump())
+    def build(self, kind: MicrostateKind, closure_dim: int) -> SplineFlow:
+        """Make the flow for the d features of ``kind``, given the ``closure_dim`` = c numbers of one species."""
+        return SplineFlow(kind.n_features, closure_dim, **self.model_dump())
 
 
 class SplineFlow(nn.Module):

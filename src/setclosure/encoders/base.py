@@ -1,23 +1,13 @@
-"""What an encoder is, and the activations that encoders share."""
+"""What an encoder is: the protocol behind which every encoder stands, and the base of their options."""
 
 from __future__ import annotations
 
-import itertools
-from typing import Literal, Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from setclosure.microstates import MicrostateBatch
+from setclosure.microstates import MicrostateBatch, MicrostateKind
 from setclosure.settings import Settings
-
-Activation = Literal["softplus", "silu", "gelu", "tanh", "relu"]
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "softplus": nn.Softplus,
-    "silu": nn.SiLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
-}
 
 
 class Encoder(Protocol):
@@ -34,19 +24,10 @@ class Encoder(Protocol):
 class EncoderConfig(Settings):
     """Options of an encoder; a subclass has its fields, and makes it."""
 
-    def build(self, n_features: int, closure_dim: int) -> nn.Module:
-        """Make the :class:`Encoder` for ``n_features`` = d and ``closure_dim`` = c."""
+    ordered: ClassVar[bool] = False
+    """Whether the encoder reads a list of a fixed length instead of a set: it is then trained on random orders of the
+    particles, and takes no other number of them."""
+
+    def build(self, kind: MicrostateKind, closure_dim: int) -> nn.Module:
+        """Make the :class:`Encoder` of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to build its encoder")
-
-
-def activation(name: Activation) -> nn.Module:
-    """A new activation layer by its name."""
-    return _ACTIVATIONS[name]()
-
-
-def mlp(sizes: list[int], between: Activation) -> nn.Sequential:
-    """Linear layers of the given ``sizes`` with an activation between them, none after the last."""
-    layers: list[nn.Module] = []
-    for i, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-        layers += [nn.Linear(n_in, n_out)] if i == 0 else [activation(between), nn.Linear(n_in, n_out)]
-    return nn.Sequential(*layers)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from setclosure.encoders.base import Activation, EncoderConfig, activation, mlp
-from setclosure.microstates import MicrostateBatch
+from setclosure.encoders.base import EncoderConfig
+from setclosure.microstates import MicrostateBatch, MicrostateKind
+from setclosure.perceptron import Activation, activation, mlp
 
 
 class DeepSetConfig(EncoderConfig):
@@ -17,9 +18,9 @@ class DeepSetConfig(EncoderConfig):
     rho_layers: int = Field(2, ge=0, description="Hidden layers of the set-level map ρ.")
     activation: Activation = Field("silu", description="The paper has softplus; silu is smooth too, and cheaper.")
 
-    def build(self, n_features: int, closure_dim: int) -> DeepSet:
-        """Make the encoder for ``n_features`` = d and ``closure_dim`` = c."""
-        return DeepSet(n_features, closure_dim, self)
+    def build(self, kind: MicrostateKind, closure_dim: int) -> DeepSet:
+        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        return DeepSet(kind.n_features, closure_dim, self)
 
 
 class DeepSet(nn.Module):

@@ -7,8 +7,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from setclosure.encoders.base import EncoderConfig, mlp
-from setclosure.microstates import MicrostateBatch
+from setclosure.encoders.base import EncoderConfig
+from setclosure.microstates import MicrostateBatch, MicrostateKind
+from setclosure.perceptron import mlp
 
 
 class SetTransformerConfig(EncoderConfig):
@@ -25,9 +26,9 @@ class SetTransformerConfig(EncoderConfig):
             raise ValueError(f"heads ({self.heads}) must divide width ({self.width})")
         return self
 
-    def build(self, n_features: int, closure_dim: int) -> SetTransformer:
-        """Make the encoder for ``n_features`` = d and ``closure_dim`` = c."""
-        return SetTransformer(n_features, closure_dim, self)
+    def build(self, kind: MicrostateKind, closure_dim: int) -> SetTransformer:
+        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        return SetTransformer(kind.n_features, closure_dim, self)
 
 
 class Attention(nn.Module):

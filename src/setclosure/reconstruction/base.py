@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from setclosure.microstates import MicrostateBatch
+from setclosure.settings import Settings
 
 D_contra = TypeVar("D_contra", contravariant=True)
 
@@ -20,3 +21,11 @@ class Reconstruction(Protocol[D_contra]):
     ) -> Tensor:
         """Loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``; random numbers from ``generator``."""
         ...
+
+
+class ReconstructionConfig(Settings):
+    """Options of a reconstruction; a subclass has its fields, and makes it."""
+
+    def build(self, bandwidth: float | Tensor) -> Reconstruction[Any]:
+        """Make the reconstruction; ``bandwidth`` is ε in the units of the points, for those that smooth."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how to build its reconstruction")

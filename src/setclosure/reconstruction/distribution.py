@@ -8,11 +8,11 @@ from torch import Tensor
 
 from setclosure.decoders.base import ConditionalDensity
 from setclosure.microstates import MicrostateBatch
+from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.reconstruction.target_density import TargetDensity
-from setclosure.settings import Settings
 
 
-class DistributionConfig(Settings):
+class DistributionConfig(ReconstructionConfig):
     """Settings of a :class:`DistributionReconstruction`."""
 
     samples: int = Field(600, ge=1, description="Monte-Carlo samples of each microstate and species, K.")

@@ -54,6 +54,17 @@ METRICS = {
         "MRE, scaled",
         "The same ratio after the observable is scaled to [−1, 1] by its minimum and maximum over the training data.",
     ),
+    "mre_median": Word("MRE, median", "The median over the test trajectories, which a few bad ones cannot carry."),
+    "effective_rank": Word(
+        "Effective rank of ẑ",
+        "How many directions the closures of the test trajectories use (the exponential of the entropy of the "
+        "eigenvalues of their covariance): far below the numbers of the closure, it has collapsed.",
+    ),
+    "closure_variance": Word(
+        "Variance of ẑ",
+        "Mean variance of the numbers of the closure over the test trajectories, in the units that the encoder chose; "
+        "zero if it is constant.",
+    ),
     "mmd": Word(
         "MMD",
         "Squared maximum mean discrepancy between predicted and true distributions, averaged over time and over "

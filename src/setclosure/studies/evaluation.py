@@ -13,12 +13,11 @@ from setclosure.closure_model import ClosureModel
 from setclosure.data.ensemble import Ensemble
 from setclosure.dynamics.rollout import RolloutStatus
 from setclosure.files import write_bytes
-from setclosure.metrics import mean_relative_error, scaled_to_range
-from setclosure.microstates import MicrostateBatch
+from setclosure.metrics import effective_rank, mean_relative_error, scaled_to_range
 from setclosure.reconstruction.target_density import TargetDensity
-from setclosure.seeds import numpy_stream
+from setclosure.seeds import torch_stream
 
-N_PICKS, N_PERMUTATIONS, N_SNAPSHOTS, GRID = 3, 3, 5, 96
+N_PICKS, N_PERMUTATIONS, N_SNAPSHOTS, N_CLOSURE_FRAMES, GRID = 3, 3, 5, 16, 96
 
 
 def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path) -> dict[str, float]:
@@ -29,7 +28,9 @@ def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path) -> dict[
     dict
         ``mre`` as printed in A.2 over the predicted frames t = 1 … T, ``mre_scaled`` on observables scaled to
         [-1, 1] by their training range, ``diverged`` and ``outside`` as numbers of rollouts, ``warned`` as the
-        number of X_0 that :meth:`ClosureModel.check` finds outside the training range.
+        number of X_0 that :meth:`ClosureModel.check` finds outside the training range; ``mre_median`` over the
+        trajectories; and of the closure of true microstates over the whole time, ``effective_rank`` and
+        ``closure_variance`` (the mean of its columns' variances), which are small if it has collapsed.
     """
     usable = ensemble.usable
     truth = ensemble.observables(usable)
@@ -37,6 +38,7 @@ def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path) -> dict[
     prediction = model.predict(x0, ensemble.n_frames - 1)
     predicted = prediction.observables[:, 0]
     mre, errors = mean_relative_error(truth[:, 1:], predicted[:, 1:])
+    closure = _closures(model, ensemble)
     dynamics = model.parts.dynamics
     low, high = (limit[: dynamics.n_observables].double().numpy() for limit in (dynamics.low, dynamics.high))
     mre_scaled, _ = mean_relative_error(
@@ -60,9 +62,12 @@ def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path) -> dict[
     return {
         "mre": mre,
         "mre_scaled": mre_scaled,
+        "mre_median": float(np.median(errors)),
         "diverged": float((prediction.status == RolloutStatus.DIVERGED).sum()),
         "outside": float((prediction.status == RolloutStatus.OUTSIDE).sum()),
         "warned": float((~prediction.check.inside).sum()),
+        "effective_rank": effective_rank(closure) if closure.shape[1] else 0.0,
+        "closure_variance": float(closure.var(axis=0).mean()) if closure.shape[1] else 0.0,
     }
 
 
@@ -70,13 +75,9 @@ def permutation_test(model: ClosureModel, ensemble: Ensemble, path: Path) -> flo
     """Predictions of one trajectory under random orders of its particles (Fig. 5c); the largest deviation."""
     first = ensemble.usable[:1]
     x0 = ensemble.microstates(first, np.zeros(1, dtype=np.int64))
-    stream = numpy_stream(0, "permutation test")
-    curves = []
-    for _ in range(N_PERMUTATIONS):
-        order = torch.from_numpy(stream.permutation(x0.points.shape[1]))
-        shuffled = MicrostateBatch(x0.points[:, order], x0.weights[:, :, order])
-        curves.append(model.predict(shuffled, ensemble.n_frames - 1).observables[0, 0])
-    predicted = np.stack(curves)
+    stream = torch_stream(0, "permutation test")
+    shuffled = [x0.permuted(stream) for _ in range(N_PERMUTATIONS)]
+    predicted = np.stack([model.predict(x, ensemble.n_frames - 1).observables[0, 0] for x in shuffled])
     deviation = float(np.abs(predicted - predicted[:1]).max())
     truth = ensemble.observables(first)[0]
     _write(path, times=ensemble.times, truth=truth, predicted=predicted, deviation=np.array(deviation))
@@ -88,7 +89,7 @@ def snapshots(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
 
     The target is drawn with a bandwidth of at least the spacing of the grid, or it would fall between its points.
     """
-    if ensemble.n_features != 2 or model.parts.autoencoder.decoder is None:
+    if ensemble.n_features != 2 or not model.parts.autoencoder.has_density:
         return
     T = ensemble.n_frames
     frames = np.unique((np.array([0.0, 0.04, 0.12, 0.35, 1.0])[:N_SNAPSHOTS] * (T - 1)).astype(int))
@@ -119,6 +120,13 @@ def snapshots(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
         decoded=decoded.reshape(shape).numpy(),
         target=target.exp().reshape(shape).numpy(),
     )
+
+
+def _closures(model: ClosureModel, ensemble: Ensemble) -> np.ndarray:
+    """Closures of some frames of every usable trajectory, from the first to the last: ``(M · frames, S·c)``."""
+    frames = np.unique(np.linspace(0, ensemble.n_frames - 1, N_CLOSURE_FRAMES).round().astype(np.int64))
+    parts = [model.encode(ensemble.microstates(np.full(len(frames), m), frames)) for m in ensemble.usable]
+    return np.concatenate(parts).astype(np.float64)
 
 
 def _picks(errors: np.ndarray) -> np.ndarray:

@@ -85,7 +85,10 @@ def train(study: Study, data: Path, folder: Path, resume: bool = False, run: Run
 
 
 def evaluate(folder: Path, data: Path) -> dict[str, object]:
-    """Evaluate every seed of a run on the test splits in ``data``; write and return ``metrics.json``."""
+    """Evaluate every seed of a run on the test splits in ``data``; write and return ``metrics.json``.
+
+    A split of another number of particles is left out if the method's encoder reads a list of a fixed length.
+    """
     run = Run(folder)
     splits = [split for split in run.study.simulation.splits() if split not in FITTED_ON]
     ensembles = {split: open_split(data, split) for split in (*FITTED_ON, *splits)}
@@ -101,13 +104,17 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
         start = time.perf_counter()
         model = ClosureModel.load(target / "model")
         rows = {
-            split: evaluate_split(model, ensembles[split], target / "evaluation" / f"{split}.npz") for split in splits
+            split: evaluate_split(model, ensembles[split], target / "evaluation" / f"{split}.npz")
+            for split in splits
+            if model.parts.autoencoder.takes(ensembles[split])
         }
         deviation = permutation_test(model, ensembles[splits[0]], target / "evaluation" / "permutation.npz")
         snapshots(model, ensembles[splits[0]], target / "evaluation" / "snapshots.npz")
         seconds = {"simulate": _simulation_seconds(data), **read_json(target / "seconds.json")}
         seconds["evaluate"] = time.perf_counter() - start
-        by_metric = {metric: {split: rows[split][metric] for split in splits} for metric in next(iter(rows.values()))}
+        by_metric = {
+            metric: {split: row[metric] for split, row in rows.items()} for metric in next(iter(rows.values()))
+        }
         per_seed.append({**by_metric, "permutation": {"deviation": deviation}, "seconds": seconds})
     metrics = summarise(per_seed)
     write_json(run.folder / "metrics.json", metrics)

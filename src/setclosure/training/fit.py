@@ -20,8 +20,9 @@ from setclosure.data.ensemble import Ensemble
 from setclosure.data.splits import split_trajectories
 from setclosure.differences import require_same
 from setclosure.dynamics.macro_dynamics import MacroDynamics
-from setclosure.errors import EnsembleError, RunError, SetclosureWarning
+from setclosure.errors import ConfigurationError, EnsembleError, RunError, SetclosureWarning
 from setclosure.files import read_json, sha256, write_bytes, write_json
+from setclosure.methods import METHODS
 from setclosure.microstates import MicrostateBatch
 from setclosure.model_parts import ModelParts
 from setclosure.processes import is_first_process
@@ -97,10 +98,12 @@ class Training:
             _check_kind(ensemble, validation)
         self.model, self.settings, self.seed, self.folder, self.resume = model, settings, seed, folder, resume
         self.training, self.validation = _splits(ensemble, validation, seed, settings.memory_gib)
+        wanted = settings.stage_one.dynamics_weight
+        self.dynamics_weight = METHODS[model.method].dynamics_weight if wanted is None else wanted
         facts = {
             "model": model.model_dump(mode="json"),
             # devices, loggers and memory may change between a kill and its resume
-            "stage_one": settings.stage_one.model_dump(mode="json"),
+            "stage_one": settings.stage_one.model_dump(mode="json") | {"dynamics_weight": self.dynamics_weight},
             "stage_two": settings.stage_two.model_dump(mode="json"),
             "seed": seed,
             "training": ensemble.fingerprint,
@@ -115,8 +118,13 @@ class Training:
         if autoencoder.encoder is None:
             self.seconds["stage_one"] = 0.0
             return []
-        pairs = settings.dynamics_weight > 0
-        dynamics = None
+        pairs = self.dynamics_weight > 0
+        if autoencoder.reconstruction is None and not pairs:
+            raise ConfigurationError(
+                f"method '{self.model.method}' reconstructs nothing, and training.stage_one.dynamics_weight is 0: "
+                "nothing would train its encoder. Give it a positive weight, or leave it at null."
+            )
+        joint = None
         if pairs:
             n = self.training.observables.shape[-1]
             with seeded(self.seed, "joint dynamics"):
@@ -127,6 +135,7 @@ class Training:
                     self.model.diffusion,
                     self.training.time_step,
                 )
+            joint = dynamics, self.dynamics_weight
         share = settings.transient_share
         history = train_autoencoder(
             autoencoder,
@@ -136,7 +145,7 @@ class Training:
             self.seed,
             self.folder / "stage_one",
             self.settings.trainer,
-            dynamics,
+            joint,
             self.resume,
         )
         self.seconds["stage_one"] = history[-1]["seconds"]
@@ -190,7 +199,7 @@ class Training:
         parts.eval()
         stream = numpy_stream(self.seed, "training range")
         kl = []
-        if parts.autoencoder.reconstruction is not None:
+        if parts.autoencoder.has_density:
             kl = [
                 parts.autoencoder.encode_kl(self.training.some(KL_MICROSTATES, first, stream))
                 for first in (True, False)

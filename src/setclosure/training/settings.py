@@ -64,10 +64,11 @@ class StageOneSettings(StageSettings):
     transient_share: float = Field(
         0.5, ge=0, le=1, description="Share of the microstates drawn where the observable changes fast."
     )
-    dynamics_weight: float = Field(
-        0.0,
+    dynamics_weight: float | None = Field(
+        None,
         ge=0,
-        description="λ_dyn of the joint objective L_rec + λ_dyn L_dyn; 0 for the two-stage objective.",
+        description="λ_dyn of the joint objective L_rec + λ_dyn L_dyn, 0 for the two-stage objective; "
+        "null for the method's own, which is 0 unless its row says otherwise.",
     )
 
 

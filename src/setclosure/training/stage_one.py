@@ -25,6 +25,10 @@ STATISTICS_SETS = 1024
 """Microstates from which the particle frame is fitted."""
 
 
+JointDynamics = tuple[MacroDynamics, float]
+"""The macro dynamics that shapes the encoder in the joint objective, and its weight λ_dyn."""
+
+
 @dataclass(frozen=True)
 class Frames:
     """Microstates of a batch and, for the joint objective, those of the next frame, with their observables."""
@@ -92,7 +96,8 @@ class FrameBatches:
 class StageOne(Stage):
     """The objective L_rec, plus λ_dyn L_dyn for the joint objective.
 
-    Under ``euclidean`` symmetry every microstate is turned by its own random orthogonal matrix. In the joint
+    Under ``euclidean`` symmetry every microstate is turned by its own random orthogonal matrix, and an encoder that
+    reads a list sees the particles in a random order of each microstate's own. In the joint
     objective the closure enters the dynamics standardised by running statistics, so that it cannot lower the loss
     by shrinking; the dynamics trained here only shapes the encoder, and stage two fits its own.
 
@@ -104,7 +109,7 @@ class StageOne(Stage):
         Budget and optimiser.
     seed : int
         Root seed; the random numbers of a step depend on it, the step and the device's rank alone.
-    dynamics : MacroDynamics, optional
+    joint : JointDynamics, optional
         For the joint objective.
     """
 
@@ -113,11 +118,12 @@ class StageOne(Stage):
         autoencoder: Autoencoder,
         settings: StageOneSettings,
         seed: int,
-        dynamics: MacroDynamics | None = None,
+        joint: JointDynamics | None = None,
     ) -> None:
         super().__init__(settings)
-        self.autoencoder, self.seed, self.dynamics = autoencoder, seed, dynamics
-        self.weight = settings.dynamics_weight
+        self.autoencoder, self.seed = autoencoder, seed
+        self.dynamics = joint[0] if joint else None
+        self.weight = joint[1] if joint else 0.0
 
     def training_step(self, batch: Frames, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
@@ -131,6 +137,9 @@ class StageOne(Stage):
 
     def _loss(self, batch: Frames, stream: torch.Generator, update: bool) -> Tensor:
         now, after = batch.now, batch.after
+        if self.autoencoder.ordered:
+            now = now.permuted(stream)
+            after = None if after is None else after.permuted(stream)
         if self.autoencoder.settings.symmetry == "euclidean":
             turn = random_orthogonal(len(now), now.n_features, stream, self.device)
             now = rotated(now, turn)
@@ -155,7 +164,7 @@ def train_autoencoder(
     seed: int,
     folder: Path,
     trainer: TrainerSettings | None = None,
-    dynamics: MacroDynamics | None = None,
+    joint: JointDynamics | None = None,
     resume: bool = False,
 ) -> History:
     """Fit the particle frame, then encoder and decoder; return one row of history for each epoch.
@@ -174,14 +183,14 @@ def train_autoencoder(
         For checkpoints and logs.
     trainer : TrainerSettings, optional
         Devices and loggers.
-    dynamics : MacroDynamics, optional
+    joint : JointDynamics, optional
         For the joint objective.
     resume : bool
         Go on from the newest checkpoint in ``folder``.
     """
     autoencoder.frame.fit(training.draw(STATISTICS_SETS, numpy_stream(seed, "stage one", "statistics")).now)
     return train(
-        StageOne(autoencoder, settings, seed, dynamics),
+        StageOne(autoencoder, settings, seed, joint),
         Steps(training, settings.steps, seed, "stage one"),
         validation(numpy_stream(seed, "stage one", "validation")),
         folder,
