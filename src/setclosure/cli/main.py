@@ -165,6 +165,37 @@ def run(
 
 
 @app.command()
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="A table or figure; see --list.", metavar="NAME")] = None,
+    scale: Annotated[str, typer.Option("--scale", help="demo, laptop or paper.", metavar="SCALE")] = "demo",
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="Training seeds; those of the scale by default.", metavar="0,1,2"),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Results folder.", metavar="DIR")] = Path("results"),
+    work: Annotated[
+        Path, typer.Option("--work", help="Where data and runs are made, and found again.", metavar="DIR")
+    ] = Path("runs/reproduce"),
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Trainings at a time; by default one a core, or one with a GPU.")
+    ] = None,
+    set_: Set = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show what there is to reproduce.")] = False,
+) -> None:
+    """Make a table or figure of the paper from nothing; what is there already, is used, and a killed run goes on."""
+    from setclosure.cli.reproduction import list_exhibits, parse_seeds
+    from setclosure.studies.reproduction.reproduce import reproduce as work_on
+
+    if list_ or name is None:
+        _console().print(list_exhibits())
+        return
+    result = work_on(name, scale, parse_seeds(seeds), out, work, jobs, set_ or [])
+    path = out / scale / f"{name}.md"
+    _console().print(path.read_text(), markup=False, highlight=False, soft_wrap=True)
+    _say(f"Written: [bold]{escape(str(path.with_suffix('.json')))}[/bold], with {len(result['rows'])} rows.")
+
+
+@app.command()
 def inspect(
     path: Annotated[Path, typer.Argument(help="An ensemble, a data folder, a run or a saved model.", metavar="PATH")],
 ) -> None:

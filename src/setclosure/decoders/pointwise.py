@@ -14,7 +14,7 @@ class PointwiseMLPConfig(DecoderConfig):
     """Sizes of a :class:`PointwiseMLP`."""
 
     hidden: int = Field(128, ge=1, description="Units of every hidden layer.")
-    layers: int = Field(3, ge=1, description="Hidden layers.")
+    depth: int = Field(3, ge=1, description="Hidden layers.")
     activation: Activation = Field("silu", description="Between the layers.")
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> PointwiseMLP:
@@ -45,7 +45,7 @@ class PointwiseMLP(nn.Module):
         super().__init__()
         config = config or PointwiseMLPConfig()
         self.kind = kind
-        sizes = [kind.n_species * closure_dim] + [config.hidden] * config.layers
+        sizes = [kind.n_species * closure_dim] + [config.hidden] * config.depth
         self.network = mlp([*sizes, kind.n_particles * kind.n_features], config.activation)
 
     def forward(self, closure: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ class FlatMLPConfig(EncoderConfig):
     ordered: ClassVar[bool] = True
 
     width: int = Field(128, ge=1, description="Units of every hidden layer.")
-    layers: int = Field(4, ge=1, description="Hidden layers: as many as a DeepSet has in φ and ρ together.")
+    depth: int = Field(4, ge=1, description="Hidden layers: as many as a DeepSet has in φ and ρ together.")
     activation: Activation = Field("silu", description="Between the layers.")
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> FlatMLP:
@@ -54,7 +54,7 @@ class FlatMLP(nn.Module):
         super().__init__()
         config = config or FlatMLPConfig()
         self.kind = kind
-        sizes = [kind.n_particles * kind.n_features] + [config.width] * config.layers
+        sizes = [kind.n_particles * kind.n_features] + [config.width] * config.depth
         self.network = mlp([*sizes, kind.n_species * closure_dim], config.activation)
 
     def forward(self, batch: MicrostateBatch) -> Tensor:

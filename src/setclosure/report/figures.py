@@ -23,7 +23,7 @@ from setclosure.report.words import SPLITS, label
 
 Array = NDArray[Any]
 FORMATS = (".png", ".svg", ".pdf")
-_STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 9,
@@ -74,7 +74,7 @@ def save_overview(run: Path, path: Path) -> Path:
         raise RunError(
             f"{run} holds no evaluated split, so there is nothing to draw. Let the run finish, then try again."
         )
-    with rc_context(cast(Any, _STYLE)):
+    with rc_context(STYLE):
         figure = _overview(loaded)
         content = io.BytesIO()
         metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower())
@@ -90,16 +90,17 @@ def _overview(run: Run) -> Figure:
         upper, lower = cast(Any, figure.subfigures(2, 1, height_ratios=(1.0, 1.35), hspace=0.04))
         frames = reduce.thin(len(run.snapshots["frames"]), 5)
         for axes, f in zip(np.atleast_1d(upper.subplots(1, len(frames))), frames, strict=True):
-            _microstate(axes, run.snapshots, int(f))
+            draw_microstate(axes, run.snapshots, int(f))
     else:
         lower = figure.subfigures(1, 1, squeeze=True)
     left, right = lower.subplots(1, 2, width_ratios=(1, 1.15))
-    _curves(left, run)
+    draw_curves(left, run)
     _errors(right, run)
     return figure
 
 
-def _microstate(axes: Axes, arrays: dict[str, Array], f: int) -> None:
+def draw_microstate(axes: Axes, arrays: dict[str, Array], f: int) -> None:
+    """Draw the particles of snapshot ``f`` over their decoded density."""
     x, y = arrays["grid_x"], arrays["grid_y"]
     for s in range(arrays["decoded"].shape[1]):
         density, tone = arrays["decoded"][f, s], SPECIES[s % len(SPECIES)]
@@ -117,7 +118,8 @@ def _microstate(axes: Axes, arrays: dict[str, Array], f: int) -> None:
     axes.spines[:].set_color("#d9dee5")
 
 
-def _curves(axes: Axes, run: Run) -> None:
+def draw_curves(axes: Axes, run: Run) -> None:
+    """Draw predicted against true curves of the picked trajectories of the first split."""
     split, arrays = next(iter(run.evaluations.items()))
     times = arrays["times"]
     mean, band = reduce.mean_rollout(arrays["predicted"]), reduce.band(arrays["predicted"])

@@ -77,6 +77,10 @@ METRICS = {
     "warned": Word(
         "X₀ flagged", "First microstates that the model itself found outside the range of its training data."
     ),
+    "seconds": Word("Seconds of training"),
+    "kl": Word("KL(q_X ‖ p)"),
+    "kl_shown": Word("KL(q_X ‖ p), of the set in the picture"),
+    "permutation_deviation": Word("Largest deviation under permutations"),
     "permutation": Word(
         "Effect of permutation",
         "Largest change of a prediction, in the unit of the observable, when the particles of the first microstate "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -44,6 +44,18 @@ class Frames:
             None if self.after is None else self.after.to(*args, **kwargs),
             None if self.observables is None else self.observables.to(*args, **kwargs),
         )
+
+
+class FrameDraws(Protocol):
+    """Draws microstates for stage one."""
+
+    def __call__(self, stream: np.random.Generator) -> Frames:
+        """Draw one batch."""
+        ...
+
+    def draw(self, n_sets: int, stream: np.random.Generator) -> Frames:
+        """Draw ``n_sets`` microstates."""
+        ...
 
 
 class FrameBatches:
@@ -158,8 +170,8 @@ class StageOne(Stage):
 
 def train_autoencoder(
     autoencoder: Autoencoder,
-    training: FrameBatches,
-    validation: FrameBatches,
+    training: FrameDraws,
+    validation: FrameDraws,
     settings: StageOneSettings,
     seed: int,
     folder: Path,
@@ -173,7 +185,7 @@ def train_autoencoder(
     ----------
     autoencoder : Autoencoder
         Trained in place.
-    training, validation : FrameBatches
+    training, validation : FrameDraws
         Draw the microstates; statistics come from ``training`` alone.
     settings : StageOneSettings
         Budget and optimiser.

@@ -1,0 +1,1 @@
+"""The paper's tables and figures, each made from nothing by one command."""
