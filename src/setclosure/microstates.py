@@ -127,30 +127,6 @@ class MicrostateBatch:
             self.weights.gather(2, order[:, None].expand(-1, self.n_species, -1)),
         )
 
-    def blended(self, share: float, generator: torch.Generator | None = None) -> MicrostateBatch:
-        """Some microstates with a random part of their particles replaced by those of the next one in the batch.
-
-        A blended microstate has two microstates' densities in a random proportion, which no trajectory may ever
-        show. Where that would leave a species without a particle, the microstate stays as it is.
-
-        Parameters
-        ----------
-        share : float
-            Of the microstates that are blended, at random.
-        generator : torch.Generator, optional
-            Of the choices.
-        """
-        B, N, _ = self.points.shape
-        device = self.points.device
-        chosen, proportion = torch.rand(2, B, 1, generator=generator, device=device)
-        other = (torch.rand(B, N, generator=generator, device=device) < proportion) & (chosen < share)  # (B, N)
-        weights = torch.where(other[:, None], self.weights.roll(1, 0), self.weights)
-        total = weights.sum(dim=2, keepdim=True)  # (B, S, 1)
-        whole = (total > 0).all(dim=1, keepdim=True)
-        weights = torch.where(whole, weights / total, self.weights)
-        other = other & whole[:, 0]
-        return MicrostateBatch(torch.where(other[..., None], self.points.roll(1, 0), self.points), weights)
-
     @classmethod
     def from_points(cls, points: Tensor) -> MicrostateBatch:
         """One species, equal weights, no padding: from points ``(B, N, d)``, without looking at the values."""

@@ -64,12 +64,6 @@ class StageOneSettings(StageSettings):
     transient_share: float = Field(
         0.5, ge=0, le=1, description="Share of the microstates drawn where the observable changes fast."
     )
-    blended_share: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Share of the microstates that are blended with another one, particle by particle.",
-    )
     dynamics_weight: float | None = Field(
         None,
         ge=0,

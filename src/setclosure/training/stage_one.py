@@ -149,8 +149,6 @@ class StageOne(Stage):
 
     def _loss(self, batch: Frames, stream: torch.Generator, update: bool) -> Tensor:
         now, after = batch.now, batch.after
-        if update and self.settings.blended_share and after is None:
-            now = now.blended(self.settings.blended_share, stream)
         if self.autoencoder.ordered:
             now = now.permuted(stream)
             after = None if after is None else after.permuted(stream)
