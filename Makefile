@@ -61,7 +61,7 @@ WHAT_HELPS := runs/what_helps
 what-helps: laptop
 	$(MAKE) $(WHAT_HELPS)/translation SET="--set model.symmetry=translation"
 	$(MAKE) $(WHAT_HELPS)/no_symmetry SET="--set model.symmetry=none"
-	$(MAKE) $(WHAT_HELPS)/no_closure SET="--set model.method=none --set model.decoder={} --set model.reconstruction={}"
+	$(MAKE) $(WHAT_HELPS)/no_closure SET="--set model.method=none"
 
 $(WHAT_HELPS)/%: install FORCE
 	$(BIN)/setclosure run configs/interacting_particles/laptop.yaml --data runs/laptop/data --out $@ --resume \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import shutil
 import textwrap
 import types
 import typing
@@ -23,6 +24,8 @@ from setclosure.differences import differences
 from setclosure.files import read_json
 from setclosure.methods import METHODS
 from setclosure.studies.configuration import STUDIES
+from setclosure.studies.reproduction.catalogue import EXHIBITS
+from setclosure.studies.reproduction.exhibits import SCALES
 
 PAPER_TABLE_1 = {"in_dst": (5.19e-5, 0.25e-5), "diff_init": (4.38e-4, 0.19e-4), "diff_n": (5.22e-5, 0.46e-5)}
 """Row "ours" of Table 1 of arXiv 2605.30812: mean and standard deviation of three runs."""
@@ -38,6 +41,7 @@ def write_all(root: Path, folder: Path) -> None:
         "command_line.md": command_line(),
         "results.md": results(root / "results" / "laptop"),
         "what_helps.md": what_helps(root / "results"),
+        "reproduction.md": reproduction(root / "results", folder),
         "benchmarks.md": benchmarks(root / "benchmarks" / "results.json"),
         "overview.md": overview(folder.parent / "_static" / "overview.png"),
     } | {f"api/{name}.md": text for name, text in api()}
@@ -237,6 +241,26 @@ def what_helps(folder: Path) -> str:
         )
     out = [_table(["change", *(f"`{s}`" for s in splits), "diverged"], rows), ""]
     return "\n".join([*out, _provenance(read_json(runs[0].parent / "run.json")["provenance"]), ""])
+
+
+def reproduction(results: Path, folder: Path) -> str:
+    """The status of every table and figure, and each as it was made at the largest scale that was committed."""
+    rows, out = [], []
+    for name, exhibit in EXHIBITS.items():
+        there = [scale for scale in SCALES if (results / scale / f"{name}.json").is_file()]
+        rows.append([f"`{name}`", exhibit.title, ", ".join(there) or "not run yet"])
+        if not there:
+            continue
+        made = results / there[-1] / name
+        title, _, body = made.with_suffix(".md").read_text().partition("\n")
+        out += [f"## {title.removeprefix('# ')} ({there[-1]})", ""]
+        if made.with_suffix(".png").is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made.with_suffix(".png"), folder / f"{name}.png")
+            out += [f"```{{image}} generated/{name}.png\n:alt: {exhibit.title}\n```", ""]
+        out += [body.strip(), "", f"Every seed's number and configuration: `results/{there[-1]}/{name}.json`.", ""]
+    status = ["## Status", "", _table(["name", "what", "committed results"], rows), ""]
+    return "\n".join([*status, *out])
 
 
 METRICS = {

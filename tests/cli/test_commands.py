@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": ["RUN", "--initial", "--steps", "--out", "--samples", "--seed", "--training-seed"],
     "report": ["RUN"],
     "run": ["CONFIG", "--out", "--data", "--resume", "--set", "--workers"],
+    "reproduce": ["NAME", "--scale", "--seeds", "--out", "--work", "--jobs", "--set", "--list"],
     "inspect": ["PATH"],
 }
 
@@ -75,6 +76,10 @@ def test_help_names_every_argument(sc, command):
         (["evaluate", "nowhere", "--data", "DATA"], "not a run folder"),
         (["evaluate", "RUN", "--data", "nowhere"], "has no train.zarr"),
         (["report", "nowhere"], "not a folder"),
+        (["reproduce", "table9"], "no 'table9' to reproduce; known: table1"),
+        (["reproduce", "table1", "--scale", "huge"], "no scale 'huge'"),
+        (["reproduce", "table1", "--seeds", "one"], "takes whole numbers like 0,1,2; got 'one'"),
+        (["reproduce", "table1", "--set", "model.closure_dims=2"], "did you mean 'closure_dim'?"),
         (["inspect", "nowhere"], "nothing to inspect"),
         (["inspect", "CONFIG"], "nothing to inspect"),
         (["predict", "nowhere", "--initial", "X0", "--steps", "2", "--out", "o.npz"], "not a run folder"),
