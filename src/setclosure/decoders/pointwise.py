@@ -1,4 +1,4 @@
-"""Point-wise decoder: a perceptron from the closure to all particles in a row (the baselines AE-*, Sec. 4)."""
+"""Point-wise decoder: a perceptron from the closure to all particles in a row (the autoencoder baselines of Sec. 4)."""
 
 from __future__ import annotations
 

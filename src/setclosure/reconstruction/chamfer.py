@@ -19,7 +19,7 @@ class ChamferConfig(ReconstructionConfig):
 
 
 class Chamfer:
-    """Σ_i w_i min_j |x_i − x̂_j|² + mean_j min_i |x_i − x̂_j|², each divided by d.
+    """Σ_i w_i min_j ‖x_i − x̂_j‖² + mean_j min_i ‖x_i − x̂_j‖², each divided by d.
 
     The order of neither set matters, and their sizes may differ. N·N' distances are held in memory for each set.
     """

@@ -20,7 +20,7 @@ class SquaredErrorConfig(ReconstructionConfig):
 
 
 class SquaredError:
-    """Mean over particles of |x_i − x̂_i|² / d: particle i against the decoder's i-th, whatever the order means.
+    """Mean over particles of ‖x_i − x̂_i‖² / d: particle i against the decoder's i-th, whatever the order means.
 
     Examples
     --------
