@@ -68,7 +68,8 @@ def reproduce(
     exhibit, order = EXHIBITS[name], Order(scale, seeds, Path(work) / scale, tuple(overrides))
     pieces = exhibit.pieces(order)
     finish_all(pieces, jobs, f"reproduce {name}")
-    content = exhibit.show(order)
+    with rc_context(STYLE):
+        content = exhibit.show(order)
     result = as_json(name, exhibit, order, content, pieces)
     target = Path(out) / scale / name
     write_json(target.with_suffix(".json"), result)
