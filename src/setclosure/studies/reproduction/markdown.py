@@ -7,7 +7,18 @@ from typing import Any
 from setclosure.report.formatting import mean_and_sd
 from setclosure.report.words import METRICS, label
 
-ORDER = ("mre_scaled", "mre", "mre_median", "diverged", "warned", "effective_rank", "closure_variance", "seconds")
+ORDER = (
+    "kl",
+    "kl_shown",
+    "mre_scaled",
+    "mre",
+    "mre_median",
+    "diverged",
+    "warned",
+    "effective_rank",
+    "closure_variance",
+    "seconds",
+)
 """Metrics of general interest, in this order; others of a result come after them."""
 
 
