@@ -22,6 +22,8 @@ def start(*arguments):
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
+        # a shell that starts the tests in the background has Ctrl-C ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
 
 

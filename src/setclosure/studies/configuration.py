@@ -156,7 +156,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"override '{override}': the value is not YAML: {error}") from error
-    if key == "model.method" and isinstance(value, str):
+    if key == "model.method" and value in list(METHODS):  # an unknown one is told by the section's own check
         use_method(values, value)
     else:
         set_value(values, key, value)
