@@ -159,14 +159,13 @@ class Table:
 
     def pieces(self, order: Order) -> list[RunPiece]:
         """One run for each different training; columns that only test on other data share one."""
-        made = {
-            piece.folder: piece
+        made = [
+            self._piece(order, row, column, seed)
             for seed in self._seeds(order)
             for row in self.rows
             for column in self.columns
-            if (piece := self._piece(order, row, column, seed))
-        }
-        return list(made.values())
+        ]
+        return list({piece.folder: piece for piece in made}.values())
 
     def show(self, order: Order) -> Content:
         """The metrics of every cell."""

@@ -100,8 +100,12 @@ class Panel:
         """Whether its numbers are there, which are written last."""
         return (self.folder / "panel.json").is_file()
 
+    @property
+    def data(self) -> None:
+        """Nothing is shared."""
+
     def prepare(self) -> None:
-        """Nothing is shared: drawing sets takes no time."""
+        """Nothing to do: drawing sets takes no time."""
 
     def facts(self) -> dict[str, Any]:
         """Commit and configuration."""

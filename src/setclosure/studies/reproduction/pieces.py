@@ -52,8 +52,12 @@ class Piece(Protocol):
         """Commit, configuration and fingerprints that its numbers come from, as JSON values."""
         ...
 
+    @property
+    def data(self) -> Path | None:
+        """What it shares with other pieces; None for nothing."""
+
     def prepare(self) -> None:
-        """What several pieces share and all cores can make, for instance data; done one after another."""
+        """Make ``data``, on all cores; done once for all pieces that share it."""
         ...
 
     def finish(self) -> None:
@@ -171,7 +175,7 @@ def finish_all(pieces: Sequence[Piece], jobs: int | None = None, what: str = "pi
         For progress.
     """
     todo = [piece for piece in pieces if not piece.finished]
-    for piece in todo:
+    for piece in {piece.data: piece for piece in todo}.values():  # looking whether data are whole reads them all
         piece.prepare()
     jobs = min(jobs or default_jobs(), max(1, len(todo)))
     done = len(pieces) - len(todo)
