@@ -75,7 +75,7 @@ class StageOneSettings(StageSettings):
 class StageTwoSettings(StageSettings):
     """Stage two: drift and diffusion on the encoded macrostates (Algorithm 1, lines 17–37)."""
 
-    learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of AdamW.")
+    learning_rate: float = Field(5e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
     steps: int = Field(20000, ge=1, description="Optimiser steps.")
     batch_pairs: int = Field(2048, ge=2, description="One-step pairs (z_t, z_t+1) in a batch, on each device.")
@@ -86,5 +86,5 @@ class StageTwoSettings(StageSettings):
         description="Random rotations under which each training trajectory is encoded (euclidean symmetry).",
     )
     transient_share: float = Field(
-        0.0, ge=0, le=1, description="Share of the pairs drawn where the observable changes fast."
+        0.5, ge=0, le=1, description="Share of the pairs drawn where the observable changes fast."
     )

@@ -120,7 +120,7 @@ def test_the_configuration_of_every_exhibit_and_scale_is_whole(tmp_path):
 def test_the_papers_numbers_belong_to_rows_and_columns_that_there_are(tmp_path):
     for exhibit in EXHIBITS.values():
         for row, cells in exhibit.printed.items():
-            assert row in {r.method for r in exhibit.rows}
+            assert row in {r.name for r in exhibit.rows}
             assert set(cells) <= {column.name for column in exhibit.columns}
         assert exhibit.printed_metric in METRICS
 

@@ -111,10 +111,16 @@ class Exhibit(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: a method, under the name that the table gives it."""
+    """A row of a table: a method, what is changed in its configuration, and a name if the method's does not tell it."""
 
     method: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return self.label or self.method
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,7 @@ class Table:
                 found = [self._piece(order, row, column, seed).metrics(column.split) for seed in seeds]
                 if all(found):  # a method may not be able to read a split
                     cell = {metric: [one[metric] for one in found] for metric in found[0]}
-                    values.setdefault(row.method, {})[column.name] = cell
+                    values.setdefault(row.name, {})[column.name] = cell
         budget = self.budgets.get(order.scale, {})
         notes = [f"Changed for this table at this scale: {', '.join(f'`{k}={v}`' for k, v in budget.items())}."]
         return Content([column.name for column in self.columns], values, seeds, notes=notes if budget else [])
