@@ -13,22 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.models import OptionInfo
 
 import setclosure
 from setclosure.cli.main import app
-from setclosure.differences import differences
 from setclosure.files import read_json
 from setclosure.methods import METHODS
 from setclosure.studies.configuration import STUDIES
 from setclosure.studies.reproduction.catalogue import EXHIBITS
 from setclosure.studies.reproduction.exhibits import SCALES
-
-PAPER_TABLE_1 = {"in_dst": (5.19e-5, 0.25e-5), "diff_init": (4.38e-4, 0.19e-4), "diff_n": (5.22e-5, 0.46e-5)}
-"""Row "ours" of Table 1 of arXiv 2605.30812: mean and standard deviation of three runs."""
 
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥"}
 
@@ -39,8 +34,8 @@ def write_all(root: Path, folder: Path) -> None:
         "configuration.md": configuration(),
         "methods.md": methods(),
         "command_line.md": command_line(),
-        "results.md": results(root / "results" / "laptop"),
-        "what_helps.md": what_helps(root / "results"),
+        "what_helps.md": exhibit(root / "results" / "laptop" / "what-helps.json", ("mre", "mre_median")),
+        "baselines.md": exhibit(root / "results" / "laptop" / "baselines.json", ("mre", "effective_rank")),
         "reproduction.md": reproduction(root / "results", folder),
         "benchmarks.md": benchmarks(root / "benchmarks" / "results.json"),
         "overview.md": overview(folder.parent / "_static" / "overview.png"),
@@ -191,56 +186,26 @@ def command_line() -> str:
 # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def results(folder: Path) -> str:
-    """The table of ``metrics.json`` of a run folder beside Table 1 of the paper."""
-    path = folder / "metrics.json"
+def exhibit(path: Path, metrics: tuple[str, ...]) -> str:
+    """Some metrics of a table that `setclosure reproduce` wrote, one line a row."""
     if not path.is_file():
-        return (
-            ":::{note}\nThe run of `configs/interacting_particles/laptop.yaml` has not been committed yet: there is no "
-            "`results/laptop/metrics.json`. This page shows its numbers as soon as there is.\n:::\n"
-        )
-    metrics = read_json(path)
-    splits = list(metrics["mre"])
-    rows = [[title, *(_value(metrics[key][s]) for s in splits)] for key, title in METRICS.items() if key in metrics]
-    paper = [_value({"mean": PAPER_TABLE_1[s][0], "sd": PAPER_TABLE_1[s][1]}) for s in splits]
-    rows.insert([row[0] for row in rows].index(METRICS["mre_scaled"]) + 1, ["**paper, Table 1, “ours”**", *paper])
-    first = metrics["mre"][splits[0]]
-    n = len(first["values"]) if isinstance(first, dict) else 1
-    seeds = f"mean ± standard deviation of {n} training seeds" if n > 1 else "one training seed"
-    out = [_table(["", *(f"`{s}`" for s in splits)], rows), "", f"Here: {seeds}. Paper: three runs.", ""]
-    if (folder / "run.json").is_file():
-        facts = read_json(folder / "run.json")
-        sizes = ", ".join(f"{split} {e['n_trajectories']}" for split, e in facts["ensembles"].items())
-        out += [f"Trajectories: {sizes}. The paper has 10,000 for training and validation, and 1,000 in each test.", ""]
-        out += [_provenance(facts["provenance"]), ""]
-        resumed = sorted({entry["commit"][:12] for entry in facts.get("resumed", []) if entry["commit"]})
-        if resumed:
-            out += [f"Resumed with commit {', '.join(f'`{commit}`' for commit in resumed)}.", ""]
-    out += [_table(["part", "seconds"], [[part, _value(v)] for part, v in metrics.get("seconds", {}).items()]), ""]
-    return "\n".join(out)
-
-
-def what_helps(folder: Path) -> str:
-    """One row for each run in ``what_helps``: what its configuration changes, and its errors, beside ``laptop``."""
-    laptop = folder / "laptop"
-    runs = sorted((folder / "what_helps").glob("*/metrics.json"))
-    if not runs or not (laptop / "metrics.json").is_file():
-        return ":::{note}\nNo such run has been committed yet: `make what-helps` makes them.\n:::\n"
-    base = yaml.safe_load((laptop / "config.yaml").read_text())
-    splits = list(read_json(runs[0])["mre"])
-    first = {s: read_json(laptop / "metrics.json")["mre"][s]["values"][0] for s in splits}
-    rows = [["as it is", *(_value(first[s]) for s in splits), "0"]]
-    for path in runs:
-        config = yaml.safe_load((path.parent / "config.yaml").read_text())
-        changes = [
-            line for line in differences(base, config) if not line.startswith("seeds") and not line.endswith("now None")
+        return f":::{{note}}\nNot run yet: `setclosure reproduce {path.stem}` makes `{path.name}`.\n:::\n"
+    content = read_json(path)
+    head = ["", *(f"`{column}`, {METRICS.get(m, m)}" for m in metrics for column in content["columns"])]
+    rows = [
+        [
+            f"`{row}`",
+            *(
+                _value(cells[column][m]["mean"]) if column in cells else "n/a"
+                for m in metrics
+                for column in content["columns"]
+            ),
         ]
-        diverged = f"{sum(read_json(path)['diverged'].values()):.0f}"
-        rows.append(
-            ["; ".join(f"`{line}`" for line in changes), *(_value(read_json(path)["mre"][s]) for s in splits), diverged]
-        )
-    out = [_table(["change", *(f"`{s}`" for s in splits), "diverged"], rows), ""]
-    return "\n".join([*out, _provenance(read_json(runs[0].parent / "run.json")["provenance"]), ""])
+        for row, cells in content["rows"].items()
+    ]
+    facts = content["provenance"]
+    seeds = ", ".join(map(str, facts["seeds"]))
+    return "\n".join([_table(head, rows), "", *content["notes"], f"Training seeds: {seeds}. {_provenance(facts)}", ""])
 
 
 def reproduction(results: Path, folder: Path) -> str:
@@ -263,16 +228,8 @@ def reproduction(results: Path, folder: Path) -> str:
     return "\n".join([*status, *out])
 
 
-METRICS = {
-    "mre_scaled": "`mre_scaled`",
-    "mre": "`mre`",
-    "mre_median": "`mre`, median over trajectories",
-    "diverged": "diverged rollouts",
-    "outside": "rollouts that left the training range",
-    "warned": "starts outside the training range",
-    "effective_rank": "effective rank of ẑ",
-    "closure_variance": "variance of ẑ",
-}
+METRICS = {"mre": "error", "mre_median": "median", "effective_rank": "effective rank"}
+"""How the columns of short tables say what they show."""
 
 
 def benchmarks(path: Path) -> str:

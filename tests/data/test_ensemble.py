@@ -31,6 +31,45 @@ def small(path, M=4, T=3, N=5, d=2):
     return points, Ensemble.from_arrays(path, points, "extension", times=range(T))
 
 
+def boxed(path, box, M=2, T=3, N=50):
+    layout = Layout("boxed", tuple(range(T)), 2, N, "extension", ("extension",), box=box)
+    return Ensemble.create(path, layout, M)
+
+
+def test_a_box_keeps_coordinates_in_half_the_space_and_within_the_rounding_it_states(tmp_path):
+    box = ((0.0, 32.0), (-1.0, 1.0))
+    low, high = np.array(box).T
+    ensemble = boxed(tmp_path / "boxed.zarr", box)
+    points = RNG.uniform(low, high, (2, 3, 50, 2))
+    points[0, 0, :2] = low, high
+    for m in range(2):
+        ensemble.commit(m, Trajectory(points[m], np.zeros((3, 1))))
+    again = Ensemble.open(tmp_path / "boxed.zarr")
+    back = np.stack([again.trajectory(m).points.numpy() for m in range(2)])
+    error = np.abs(back - points).max(axis=(0, 1, 2))
+    assert (error <= again.layout.rounding * (1 + 1e-6) + 2e-6).all()  # and the rounding of float32
+    assert np.allclose(again.layout.rounding, (high - low) / 131070)
+    held = MicrostateSource(again, 10**9)
+    assert held.in_memory
+    assert same(held.batch(np.array([1]), np.array([2])), again.microstates(np.array([1]), np.array([2])))
+    assert again.arrays(0)["points"].dtype == np.uint16
+    assert again.summary()["schema"] == 2
+
+
+def test_points_outside_the_box_are_named(tmp_path):
+    ensemble = boxed(tmp_path / "boxed.zarr", ((0.0, 1.0), (0.0, 1.0)), N=3)
+    points = np.full((3, 3, 2), 0.5)
+    points[1, 2] = 0.5, 1.25
+    with pytest.raises(MicrostateError, match=r"frame 1, particle 2 is at \[0.5, 1.25\], outside the box"):
+        ensemble.commit(0, Trajectory(points, np.zeros((3, 1))))
+
+
+@pytest.mark.parametrize("box", [((0.0, 1.0),), ((0.0, 1.0), (1.0, 1.0)), ((0.0, 1.0), (0.0, np.inf))])
+def test_a_box_needs_a_finite_side_for_each_feature(tmp_path, box):
+    with pytest.raises(EnsembleError, match="low < high for each of the 2 features"):
+        boxed(tmp_path / "boxed.zarr", box)
+
+
 def same(a, b):
     return torch.equal(a.points, b.points) and torch.allclose(a.weights, b.weights, atol=1e-7)
 
@@ -180,7 +219,7 @@ def test_other_schemas_and_damaged_descriptions_are_named(tmp_path):
     _, made = small(tmp_path / "a.zarr")
     for number, (change, error) in enumerate(
         [
-            (lambda facts: facts.update(schema=2), SchemaVersionError),
+            (lambda facts: facts.update(schema=3), SchemaVersionError),
             (lambda facts: facts.update(schema="x"), SchemaVersionError),
             (lambda facts: facts.pop("schema"), EnsembleError),
             (lambda facts: facts.pop("layout"), DamagedFileError),

@@ -50,6 +50,5 @@ class MicrostateSource:
             return self.ensemble.microstates(trajectories, frames)
         rows = self._row[trajectories]
         held = {name: array[rows] if name == "species" else array[rows, frames] for name, array in self._held.items()}
-        return assemble(
-            held["points"], held.get("counts"), held.get("species"), held.get("masses"), self.ensemble.n_species
-        )
+        points = self.ensemble.layout.restored(held["points"])
+        return assemble(points, held.get("counts"), held.get("species"), held.get("masses"), self.ensemble.n_species)

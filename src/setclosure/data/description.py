@@ -17,8 +17,8 @@ from setclosure.data.trajectory import Layout
 from setclosure.errors import DamagedFileError, EnsembleError, SchemaVersionError
 from setclosure.files import storage_errors
 
-SCHEMA = 1
-"""Version of the layout on disk."""
+SCHEMAS = (1, 2)
+"""Versions of the layout on disk that can be read: 2 has coordinates in 16 bits, all others are written as 1."""
 
 _RESTORE = "Restore it from a copy, or make the ensemble again at another path."
 
@@ -32,7 +32,7 @@ def make(path: Path, layout: Layout, n_trajectories: int, provenance: dict[str, 
     if there:
         raise EnsembleError(f"{path} exists already. Open it with Ensemble.open, or choose another path.")
     facts = {
-        "schema": SCHEMA,
+        "schema": layout.schema,
         "layout": layout.to_json(),
         "n_trajectories": n_trajectories,
         "provenance": {"setclosure": version("setclosure")} | provenance,
@@ -75,9 +75,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise DamagedFileError(f"the description {path}/zarr.json is damaged ({error}). {_RESTORE}") from error
     if not isinstance(facts, dict) or "schema" not in facts:
         raise EnsembleError(f"{path} is a Zarr group, but not an ensemble that setclosure wrote.")
-    if facts["schema"] != SCHEMA:
+    if facts["schema"] not in SCHEMAS:
         raise SchemaVersionError(
-            f"{path} has schema {facts['schema']!r}; this version of setclosure reads {SCHEMA}. "
+            f"{path} has schema {facts['schema']!r}; this version of setclosure reads "
+            f"{' and '.join(map(str, SCHEMAS))}. "
             "Install the version that wrote it "
             f"({facts.get('provenance', {}).get('setclosure', 'unknown')}) or a newer one, or make the data again."
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from setclosure.data import from_arrays as arrays_in
 from setclosure.data.assemble import assemble
-from setclosure.data.description import SCHEMA, make, read
+from setclosure.data.description import make, read
 from setclosure.data.trajectory import Array, Layout, Trajectory
 from setclosure.errors import DamagedFileError, EnsembleError, SetclosureWarning
 from setclosure.files import storage_errors
@@ -30,10 +30,11 @@ READERS = 4
 class Ensemble:
     """An ensemble on disk; make one with :meth:`create` or :meth:`from_arrays`, read one with :meth:`open`.
 
-    The group holds ``points`` (M, T, N, d) float32, ``observables`` (M, T, o) float64 and, where they vary,
-    ``counts`` (M, T) int32, ``species`` (M, N) uint8 and ``masses`` (M, T, N) float32. A chunk never holds more than
-    one trajectory, so several processes can write different trajectories at once. The SHA-256 of a trajectory in
-    ``digest`` (M, 32) is written after everything else of it: a trajectory without one was never finished.
+    The group holds ``points`` (M, T, N, d) float32 (uint16 in a :class:`~setclosure.data.trajectory.Layout` with a
+    box), ``observables`` (M, T, o) float64 and, where they vary, ``counts`` (M, T) int32, ``species`` (M, N) uint8 and
+    ``masses`` (M, T, N) float32. A chunk never holds more than one trajectory, so several processes can write
+    different trajectories at once. The SHA-256 of a trajectory in ``digest`` (M, 32) is written after everything else
+    of it: a trajectory without one was never finished.
 
     Examples
     --------
@@ -264,7 +265,7 @@ class Ensemble:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over layout and digests: equal for equal data, wherever they are and whoever wrote them when."""
-        head = json.dumps({"schema": SCHEMA, "layout": self.layout.to_json()}, sort_keys=True).encode()
+        head = json.dumps({"schema": self.layout.schema, "layout": self.layout.to_json()}, sort_keys=True).encode()
         return hashlib.sha256(head + self._digests.tobytes()).hexdigest()
 
     @functools.cached_property
@@ -305,7 +306,7 @@ class Ensemble:
         """What ``setclosure inspect`` prints."""
         return {
             "system": self.layout.name,
-            "schema": SCHEMA,
+            "schema": self.layout.schema,
             "created": self._facts["created"],
             "trajectories": f"{int(self.committed.sum())} of {self.n_trajectories}",
             "frames": f"{self.n_frames}, {self.time_step:g} apart",
@@ -350,9 +351,8 @@ class Ensemble:
                 rows.setdefault(name, np.empty((B, *part.shape[1:]), part.dtype))[of_i] = part
         if not rows:
             raise EnsembleError("no microstates were asked for; give at least one trajectory and frame.")
-        return assemble(
-            rows["points"].reshape(B, N, d), rows.get("counts"), rows.get("species"), rows.get("masses"), self.n_species
-        )
+        points = self.layout.restored(rows["points"].reshape(B, N, d))
+        return assemble(points, rows.get("counts"), rows.get("species"), rows.get("masses"), self.n_species)
 
     def trajectory(self, index: int) -> MicrostateBatch:
         """The T microstates of one trajectory."""

@@ -11,6 +11,9 @@ from setclosure.errors import EnsembleError, MicrostateError
 
 Array = np.ndarray[Any, Any]
 
+_LEVELS = 65535
+"""Steps of a coordinate that is kept in 16 bits."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -38,6 +41,9 @@ class Layout:
         Whether the number of particles varies.
     weighted : bool
         Whether particles have masses.
+    box : tuple of (float, float) pairs, optional
+        Least and largest value of each feature. With it coordinates are kept in 16 bits: they are rounded to
+        1/65535 of the width of the box, so by at most :attr:`rounding`, and take half the space of float32.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Layout:
     species_names: tuple[str, ...] = ("particles",)
     ragged: bool = False
     weighted: bool = False
+    box: tuple[tuple[float, float], ...] | None = None
 
     def __post_init__(self) -> None:
         if len(self.times) < 2 or not np.isfinite(self.times).all() or np.any(np.diff(self.times) <= 0):
@@ -57,6 +64,14 @@ class Layout:
                 f"a trajectory needs at least two frames at finite, rising times; got {len(self.times)} "
                 f"frame(s) at {list(self.times[:5])}. Microstates without a course in time go to "
                 "ClosureModel.encode as arrays; they make no ensemble."
+            )
+        if self.box is not None and (
+            len(self.box) != self.n_features
+            or not all(np.isfinite(side).all() and side[0] < side[1] for side in self.box)
+        ):
+            raise EnsembleError(
+                f"a box has a finite (low, high) with low < high for each of the {self.n_features} features; "
+                f"got {self.box}."
             )
 
     @property
@@ -69,11 +84,35 @@ class Layout:
         """S."""
         return len(self.species_names)
 
+    @property
+    def schema(self) -> int:
+        """The oldest schema of the layout on disk that can hold this."""
+        return 1 if self.box is None else 2
+
+    @property
+    def rounding(self) -> Array:
+        """Largest change that storage makes to a coordinate, ``(d,)``, beside the rounding of float32."""
+        return np.zeros(self.n_features) if self.box is None else np.ptp(np.array(self.box), axis=1) / (2 * _LEVELS)
+
+    def stored(self, points: Array) -> Array:
+        """Points ``(*, d)`` as a store keeps them."""
+        if self.box is None:
+            return np.asarray(points, dtype=np.float32)
+        low, high = np.array(self.box).T
+        return np.rint((points - low) * (_LEVELS / (high - low))).astype(np.uint16)
+
+    def restored(self, stored: Array) -> Array:
+        """The inverse of :meth:`stored`, float32."""
+        if self.box is None:
+            return stored
+        low, high = np.array(self.box).T
+        return stored * np.float32((high - low) / _LEVELS) + np.float32(low)
+
     def arrays(self, n_trajectories: int) -> dict[str, tuple[tuple[int, ...], str]]:
         """Shape and dtype of every array of M trajectories, by name."""
         M, T, N = n_trajectories, self.n_frames, self.max_particles
         arrays = {
-            "points": ((M, T, N, self.n_features), "float32"),
+            "points": ((M, T, N, self.n_features), "float32" if self.box is None else "uint16"),
             "observables": ((M, T, len(self.observable_names)), "float64"),
         }
         if self.ragged:
@@ -85,13 +124,16 @@ class Layout:
         return arrays
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        """As JSON values; without the box where there is none, so that older layouts keep their fingerprints."""
+        values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        return {key: v for key, v in values.items() if key != "box" or v is not None}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Layout:
         """The inverse of :meth:`to_json`."""
         fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        if fields.get("box") is not None:
+            fields["box"] = tuple((low, high) for low, high in fields["box"])
         return cls(**fields)
 
 
@@ -146,7 +188,10 @@ class Trajectory:
         there = np.arange(layout.max_particles) < counts[:, None]  # (T, N)
         _require_finite(given["points"], there, where, "a coordinate")
         _require_finite(given["observables"], np.ones(layout.n_frames, bool), where, "an observable")
-        given["points"] = np.where(there[..., None], given["points"], 0.0)
+        if layout.box is not None:
+            _require_inside(given["points"], there, layout.box, where)
+        behind = 0.0 if layout.box is None else np.array(layout.box)[:, 0]
+        given["points"] = layout.stored(np.where(there[..., None], given["points"], behind))
         if "masses" in given:
             _require_finite(given["masses"], there, where, "a mass")
             low = np.where(there, given["masses"], np.inf).min(axis=1)
@@ -177,6 +222,16 @@ def _require_finite(values: Array, there: Array, where: str, what: str) -> None:
         of = f", particle {particle[0]}" if particle else ""
         raise MicrostateError(
             f"{where}, frame {t}{of} has {what} that is NaN or infinite. Remove that trajectory or repair its source."
+        )
+
+
+def _require_inside(points: Array, there: Array, box: tuple[tuple[float, float], ...], where: str) -> None:
+    low, high = np.array(box).T
+    bad = there & ~((points >= low) & (points <= high)).all(axis=-1)
+    if bad.any():
+        t, i = np.argwhere(bad)[0]
+        raise MicrostateError(
+            f"{where}, frame {t}, particle {i} is at {points[t, i].tolist()}, outside the box {box} of this ensemble."
         )
 
 

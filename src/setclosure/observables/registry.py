@@ -113,6 +113,7 @@ def get_observable(name: str) -> Observable:
         If the name is unknown, with the known ones, or its parameters cannot be read.
     """
     import setclosure.observables.extension
+    import setclosure.observables.mixing_ratio
     import setclosure.observables.pair_energy  # noqa: F401  they register themselves
 
     match = re.fullmatch(r"([\w.-]+)(?:\((.*)\))?", name)
