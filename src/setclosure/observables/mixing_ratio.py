@@ -57,7 +57,7 @@ def mixing_ratio_of_points(points: Any, species: Any, radius: float = 2.5) -> np
 
 @register("mixing_ratio", ("R_AB", "R_BA"))
 def mixing_ratio(microstates: MicrostateBatch, radius: float = 2.5) -> np.ndarray[Any, Any]:
-    """:func:`mixing_ratio_of_points` of a batch of two species, ``(B, 2)``; particles count once, whatever they weigh."""
+    """:func:`mixing_ratio_of_points` of a batch of two species, ``(B, 2)``; weights do not matter."""
     if microstates.n_species != 2:
         raise MicrostateError(
             f"the mixing ratio is that of two species; these microstates have {microstates.n_species}."
@@ -69,32 +69,16 @@ def mixing_ratio(microstates: MicrostateBatch, radius: float = 2.5) -> np.ndarra
 
 @numba.njit(nogil=True, cache=True)
 def _count_pairs(points: Any, species: Any, radius: float, pairs: Any) -> None:
-    """Count pairs within ``radius`` by kind, with cells at least that wide: a particle meets 3^d cells of others."""
+    """Count pairs within ``radius`` by kind into ``pairs`` (B, 3), for points (B, N, 3)."""
     B, N, _ = points.shape
-    square = radius * radius
-    cell = np.empty((N, 3), np.int64)
-    after = np.empty(N, np.int64)  # the next particle of the same cell
+    cell, after = np.empty((N, 3), np.int64), np.empty(N, np.int64)  # after: the next particle of the same cell
     for b in range(B):
-        x = points[b]
-        low, high = np.full(3, np.inf), np.full(3, -np.inf)
-        for i in range(N):
-            if species[b, i] == 0 or species[b, i] == 1:
-                for k in range(3):
-                    low[k] = min(low[k], x[i, k])
-                    high[k] = max(high[k], x[i, k])
-        n, width = np.ones(3, np.int64), np.ones(3)
-        for k in range(3):
-            side = high[k] - low[k]
-            if side > 0 and side < np.inf:
-                n[k] = min(max(int(side / radius), 1), MOST_CELLS)
-                width[k] = side / n[k]
+        x, kind = points[b], species[b]
+        n = _cells(x, kind, radius, cell)
         head = np.full((n[0], n[1], n[2]), -1, np.int64)
         for i in range(N):
-            s = species[b, i]
-            if s != 0 and s != 1:
+            if not 0 <= kind[i] <= 1:
                 continue
-            for k in range(3):
-                cell[i, k] = min(int((x[i, k] - low[k]) / width[k]), n[k] - 1)
             c0, c1, c2 = cell[i]
             # those that came before are in the cells already, so each pair is met once
             for a0 in range(max(c0 - 1, 0), min(c0 + 2, n[0])):
@@ -103,8 +87,28 @@ def _count_pairs(points: Any, species: Any, radius: float, pairs: Any) -> None:
                         j = head[a0, a1, a2]
                         while j >= 0:
                             d0, d1, d2 = x[i, 0] - x[j, 0], x[i, 1] - x[j, 1], x[i, 2] - x[j, 2]
-                            if d0 * d0 + d1 * d1 + d2 * d2 <= square:
-                                pairs[b, s + species[b, j]] += 1
+                            if d0 * d0 + d1 * d1 + d2 * d2 <= radius * radius:
+                                pairs[b, kind[i] + kind[j]] += 1
                             j = after[j]
             after[i] = head[c0, c1, c2]
             head[c0, c1, c2] = i
+
+
+@numba.njit(nogil=True, cache=True)
+def _cells(x: Any, kind: Any, radius: float, cell: Any) -> Any:
+    """Put every particle into a cell at least ``radius`` wide, so that its neighbours are in that and the next ones.
+
+    Fills ``cell`` (N, 3) and returns the number of cells along each axis.
+    """
+    n = np.ones(3, np.int64)
+    for k in range(3):
+        low, high = np.inf, -np.inf
+        for i in range(len(x)):
+            if 0 <= kind[i] <= 1:
+                low, high = min(low, x[i, k]), max(high, x[i, k])
+        n[k] = min(max(int((high - low) / radius), 1), MOST_CELLS) if high > low else 1
+        width = (high - low) / n[k] if high > low else 1.0
+        for i in range(len(x)):
+            if 0 <= kind[i] <= 1:
+                cell[i, k] = min(int((x[i, k] - low) / width), n[k] - 1)
+    return n
