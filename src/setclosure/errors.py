@@ -45,6 +45,10 @@ class MissingExtraError(SetclosureError, ImportError):
     """An optional dependency is not installed; the message holds the command that installs it."""
 
 
+class SimulationError(SetclosureError):
+    """A trajectory could not be simulated, for instance because the simulation program stopped with an error."""
+
+
 class TrainingError(SetclosureError):
     """Training cannot go on, for instance because the loss is not finite."""
 

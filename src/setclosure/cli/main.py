@@ -51,7 +51,11 @@ Set = Annotated[
     ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Threads; by default all cores.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Trajectories at a time; by default one a core.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Simulate on the workers of a Dask cluster.", metavar="tcp://HOST:PORT"),
+]
 
 
 @app.command()
@@ -60,12 +64,13 @@ def simulate(
     out: Annotated[Path, typer.Option("--out", help="Data folder.", metavar="DIR")],
     set_: Set = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Simulate every split of a study into DIR; a stopped simulation goes on where it was."""
     from setclosure.studies.configuration import load_study
     from setclosure.studies.pipeline import simulate as work
 
-    work(load_study(config, set_), out, workers)
+    work(load_study(config, set_), out, workers, scheduler)
     _say(f"Ensembles are in [bold]{escape(str(out))}[/bold].")
 
 
@@ -145,6 +150,7 @@ def run(
     resume: Resume = False,
     set_: Set = None,
     workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Simulate, train, evaluate and report: the whole main job."""
     from setclosure.cli.tables import metrics_table
@@ -156,7 +162,7 @@ def run(
     study = load_study(config, set_)
     made = Run.create(study, out, resume)
     folder = data or out / "data"
-    pipeline.simulate(study, folder, workers)
+    pipeline.simulate(study, folder, workers, scheduler)
     pipeline.train(study, folder, out, resume=True, run=made)
     metrics = pipeline.evaluate(out, folder)
     path = build_report(out)

@@ -99,14 +99,14 @@ class Layout:
         if self.box is None:
             return np.asarray(points, dtype=np.float32)
         low, high = np.array(self.box).T
-        return np.rint((points - low) * (_LEVELS / (high - low))).astype(np.uint16)
+        return np.asarray(np.rint((points - low) * (_LEVELS / (high - low))), dtype=np.uint16)
 
     def restored(self, stored: Array) -> Array:
         """The inverse of :meth:`stored`, float32."""
         if self.box is None:
             return stored
         low, high = np.array(self.box).T
-        return stored * np.float32((high - low) / _LEVELS) + np.float32(low)
+        return np.asarray(stored * np.float32((high - low) / _LEVELS) + np.float32(low))
 
     def arrays(self, n_trajectories: int) -> dict[str, tuple[tuple[int, ...], str]]:
         """Shape and dtype of every array of M trajectories, by name."""

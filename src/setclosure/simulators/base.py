@@ -17,11 +17,21 @@ class Simulator(Protocol):
     """
 
     @property
+    def in_threads(self) -> bool:
+        """Whether threads of one process may simulate side by side, because the kernels release the lock."""
+
+    @property
     def layout(self) -> Layout:
         """What all its trajectories have in common."""
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
-        """Simulate one trajectory, whose every random number comes from ``rng``."""
+        """Simulate one trajectory, whose every random number comes from ``rng``.
+
+        Raises
+        ------
+        SimulationError
+            If this trajectory cannot be simulated; the campaign goes on with the others.
+        """
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
         """The configuration as JSON values."""

@@ -1,19 +1,23 @@
-"""Campaigns: all trajectories of an ensemble, over all cores, resumable."""
+"""Campaigns: all trajectories of an ensemble, over all cores or a cluster, resumable."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from setclosure.data.ensemble import Ensemble
-from setclosure.errors import EnsembleError
-from setclosure.processes import available_cores
+from setclosure.data.trajectory import Trajectory
+from setclosure.errors import EnsembleError, SimulationError
 from setclosure.seeds import numpy_stream
 from setclosure.simulators.base import Simulator
+from setclosure.simulators.workers import Workers, open_workers
+
+MOST_NAMED = 10
+"""Trajectories that an error message lists."""
 
 
 def simulate_ensemble(
@@ -24,19 +28,21 @@ def simulate_ensemble(
     split: str,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
+    scheduler: str | None = None,
 ) -> Ensemble:
     """Simulate ``n_trajectories`` into the ensemble at ``path``, or go on with what is there.
 
     Every trajectory has its own random stream, from (seed, split, its index), and is committed when it ends: the
     numbers do not depend on the number of workers, and a campaign that was stopped or killed loses only the
-    trajectories it was at. Damaged trajectories are simulated again.
+    trajectories it was at. Damaged trajectories are simulated again, and so is the trajectory of a worker process that
+    died. One that its simulator gives up (a :class:`SimulationError`) does not stop the others.
 
     Parameters
     ----------
     path : path
-        Of the ensemble.
+        Of the ensemble. This process alone writes there; workers elsewhere need not see the folder.
     simulator : Simulator
-        One thread simulates one trajectory at a time, so it should release the interpreter's lock.
+        Its ``in_threads`` says whether threads of this process or processes of their own simulate.
     n_trajectories : int
         M.
     seed : int
@@ -44,14 +50,18 @@ def simulate_ensemble(
     split : str
         For instance ``train``; different splits of one seed have different streams.
     workers : int, optional
-        Threads; all cores by default.
+        Trajectories at a time; by default one a core.
     progress : callable, optional
         Called with the number of finished trajectories.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers shall simulate, ``tcp://host:8786`` for instance.
 
     Raises
     ------
     EnsembleError
         If ``path`` holds another simulation; the message shows the difference.
+    SimulationError
+        When all is done, if some trajectories could not be simulated; it names them with their seeds.
     StorageError
         If the disk is full or the folder may not be written; what was committed stays.
 
@@ -62,25 +72,73 @@ def simulate_ensemble(
     ensemble = _claim(Path(path), simulator, n_trajectories, seed, split)
     there = ensemble.committed
     there[ensemble.verify()] = False
-    todo = np.flatnonzero(~there)
+    todo = [int(index) for index in np.flatnonzero(~there)]
     done = n_trajectories - len(todo)
     report = progress or (lambda done: None)
     report(done)
-
-    def one(index: int) -> None:
-        ensemble.commit(index, simulator.simulate(numpy_stream(seed, split, index)))
-
-    with ThreadPoolExecutor(workers or available_cores()) as pool:
-        tasks = [pool.submit(one, int(index)) for index in todo]
-        try:
-            for task in as_completed(tasks):
-                task.result()
-                done += 1
-                report(done)
-        except BaseException:  # an error or Ctrl-C: finish the trajectories under way, begin no other
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    failed: dict[int, str] = {}
+    if not todo:
+        return ensemble
+    with open_workers(simulator.in_threads, workers, scheduler) as pool:
+        for index, task in _as_they_end(pool, simulator, seed, split, todo):
+            try:
+                trajectory = task.result()
+            except SimulationError as error:
+                failed[index] = str(error)
+                continue
+            except pool.lost:
+                failed[index] = "the worker process that simulated it died, again and again."
+                continue
+            ensemble.commit(index, trajectory)
+            done += 1
+            report(done)
+    if failed:
+        raise SimulationError(_failures(ensemble, failed, seed, split))
     return ensemble
+
+
+def simulate_one(simulator: Simulator, seed: int, split: str, index: int) -> Trajectory:
+    """Trajectory ``index`` of a split, the same wherever it is simulated."""
+    return simulator.simulate(numpy_stream(seed, split, index))
+
+
+def _as_they_end(
+    pool: Workers, simulator: Simulator, seed: int, split: str, todo: Iterable[int]
+) -> Iterator[tuple[int, Future[Trajectory]]]:
+    """Each trajectory's task when it has ended; few wait, so that few have to be given up or held in memory."""
+    waiting, running = iter(todo), dict[Future[Trajectory], int]()
+    executor: Executor = pool.executor
+    try:
+        while True:
+            for index in waiting:
+                running[executor.submit(simulate_one, simulator, seed, split, index)] = index
+                if len(running) >= pool.window:
+                    break
+            if not running:
+                return
+            ended = wait(running, return_when=FIRST_COMPLETED).done
+            for task in sorted(ended, key=lambda task: task.exception() is not None):  # finished ones are kept first
+                yield running.pop(task), task
+    finally:  # after an error or Ctrl-C there may be some that have not begun
+        for task in running:
+            task.cancel()
+
+
+def _failures(ensemble: Ensemble, failed: dict[int, str], seed: int, split: str) -> str:
+    named = [
+        f"  trajectory {index} (seed {seed}, split '{split}'): {failed[index]}" for index in sorted(failed)[:MOST_NAMED]
+    ]
+    more = [f"  and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else []
+    return "\n".join(
+        [
+            f"{len(failed)} of {ensemble.n_trajectories} trajectories of {ensemble.path} could not be simulated; "
+            "all others are there:",
+            *named,
+            *more,
+            "The same command tries them again, with the same seeds. If they fail again, change the system (a smaller "
+            "time step, for instance) and simulate into another folder.",
+        ]
+    )
 
 
 def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> Ensemble:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -30,6 +30,8 @@ class InteractingParticles(Settings):
     >>> system.simulate(np.random.default_rng(0)).points.shape
     (5, 20, 2)
     """
+
+    in_threads: ClassVar[bool] = True
 
     preset: Literal["released", "paper-text"] = Field(
         "released",

@@ -20,7 +20,7 @@ from setclosure.studies.runs import Run, summarise
 FITTED_ON = ("train", "validation")
 
 
-def simulate(study: Study, folder: Path, workers: int | None = None) -> None:
+def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: str | None = None) -> None:
     """Simulate every split into ``folder/<split>.zarr``; what is there already is kept."""
     folder = Path(folder)
     for split, (simulator, n) in study.simulation.splits().items():
@@ -36,6 +36,7 @@ def simulate(study: Study, folder: Path, workers: int | None = None) -> None:
                 split,
                 workers=workers,
                 progress=advance,
+                scheduler=scheduler,
             )
 
 

@@ -1,0 +1,95 @@
+"""Who simulates: threads, processes on this machine, or the workers of a cluster, behind one executor."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from setclosure.errors import ConfigurationError, MissingExtraError
+from setclosure.processes import available_cores
+
+SECONDS_TO_CONNECT = 20
+"""How long to wait for a scheduler that was named."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """An executor, and what a campaign must know of it.
+
+    Attributes
+    ----------
+    executor : Executor
+        Simulates.
+    window : int
+        Trajectories that are submitted at a time: enough that no worker waits.
+    lost : tuple of exception types
+        What tells that a worker died with a trajectory, and that it was tried again in vain.
+    """
+
+    executor: Executor
+    window: int
+    lost: tuple[type[Exception], ...] = ()
+
+
+@contextmanager
+def open_workers(in_threads: bool, n: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
+    """Workers for a campaign, ended with the block.
+
+    Parameters
+    ----------
+    in_threads : bool
+        Whether threads of this process will do.
+    n : int, optional
+        How many; by default one a core.
+    scheduler : str, optional
+        Address of a Dask scheduler; its workers are used, whatever ``in_threads`` says.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no scheduler at the address.
+    MissingExtraError
+        If processes are needed and Dask is not installed.
+    """
+    if scheduler is None and in_threads:
+        n = n or available_cores()
+        pool = ThreadPoolExecutor(n)
+        try:
+            yield Workers(pool, 2 * n)
+        finally:  # after an error too: finish the trajectories under way, begin no other
+            pool.shutdown(wait=True, cancel_futures=True)
+        return
+    try:
+        from distributed import Client, LocalCluster
+        from distributed.scheduler import KilledWorker
+    except ImportError as error:
+        raise MissingExtraError(
+            "simulating in processes of their own needs Dask. Install it: pip install 'setclosure[cluster]'"
+        ) from error
+    if scheduler is None:
+        # one thread a process; no limit of memory, which would kill a worker for what its neighbours take
+        cluster = LocalCluster(
+            n or available_cores(),
+            threads_per_worker=1,
+            memory_limit=None,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    try:
+        client = Client(scheduler or cluster, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise ConfigurationError(
+            f"there is no Dask scheduler at '{scheduler}' ({error}). Start one with 'dask scheduler', and workers with "
+            f"'dask worker {scheduler}'; the address has the form tcp://host:8786."
+        ) from error
+    try:
+        threads = sum(client.nthreads().values()) if scheduler else n or available_cores()
+        # a result is no function of the arguments' hash for Dask: each is computed once and then forgotten
+        yield Workers(client.get_executor(pure=False), 2 * max(1, threads), (KilledWorker,))
+    finally:
+        client.close()
+        if scheduler is None:
+            cluster.close()
