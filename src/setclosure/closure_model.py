@@ -52,11 +52,15 @@ class Prediction:
     step: np.ndarray
     check: RangeCheck
 
+    def worst(self) -> tuple[np.ndarray, np.ndarray]:
+        """The worst status of each microstate's paths ``(B,)``, and the first frame at which one had it ``(B,)``."""
+        status, step = _worst(self.status, self.step)
+        return status[:, 0], step[:, 0]
+
     def message(self, b: int) -> str:
         """One sentence about the worst path of microstate ``b`` and its start."""
-        worst = int(np.argmax([_SEVERITY[int(s)] for s in self.status[b]]))
-        status = RolloutStatus(int(self.status[b, worst]))
-        step = int(self.step[b, worst])
+        of_all, steps = self.worst()
+        status, step = RolloutStatus(int(of_all[b])), int(steps[b])
         where = f" at frame {step}" if step >= 0 else ""
         return f"{status.name.lower()}{where}; X_0 is {self.check.message(b)}"
 

@@ -142,12 +142,7 @@ def mmd(
     >>> round(mmd([[[0.0]]], [[[1.0]]], bandwidths=[1.0]), 6)  # 2 − 2 exp(−½)
     0.786939
     """
-    true, prediction = _observables(truth, "truth"), _observables(predicted, "predicted")
-    if true.shape[1:] != prediction.shape[1:]:
-        raise EnsembleError(
-            f"truth has shape {true.shape} and predicted {prediction.shape}; expected (M, T, o) and "
-            "(M', T, o) with the same frames and observables."
-        )
+    true, prediction = _same_frames(truth, predicted)
     sigma = np.asarray(bandwidths, dtype=np.float64)
     if sigma.ndim != 1 or len(sigma) == 0 or not np.all(sigma > 0):
         raise EnsembleError(f"bandwidths are {bandwidths}; expected one or more positive numbers.")
@@ -159,6 +154,51 @@ def mmd(
         total += _mean_within(q, sigma, unbiased) + _mean_within(p, sigma, unbiased)
         total -= 2.0 * _kernel_sum(p, q, sigma) / (len(p) * len(q))
     return float(total / true.shape[1])
+
+
+def moment_errors(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
+    """Mean and standard deviation over the trajectories, predicted against true, as they change in time.
+
+    With the moments m and s of each frame and observable,
+
+        mean_error = Σ_t |m_pred − m_true| / Σ_t |m_true|,  sd_error = Σ_t |s_pred − s_true| / Σ_t s_true,
+
+    each averaged over the observables; ``inside_band`` is the share of the frames at which, for every observable, the
+    predicted mean lies within one true standard deviation of the true mean.
+
+    Parameters
+    ----------
+    truth, predicted : array
+        Observables ``(M, T, o)`` and ``(M', T, o)``, with M, M' ≥ 2.
+
+    Returns
+    -------
+    dict
+        ``mean_error``, ``sd_error``, ``inside_band``; ``sd_error`` is infinite if the truth never varies.
+
+    Raises
+    ------
+    EnsembleError
+        If T or o differ, a value is not finite, or there are fewer than two trajectories of either.
+
+    Examples
+    --------
+    >>> moment_errors([[[1.0]], [[3.0]]], [[[2.0]], [[4.0]]])
+    {'mean_error': 0.5, 'sd_error': 0.0, 'inside_band': 1.0}
+    """
+    true, prediction = _same_frames(truth, predicted)
+    if min(len(true), len(prediction)) < 2:
+        raise EnsembleError("a standard deviation needs at least two trajectories of each kind.")
+    m, s = true.mean(axis=0), true.std(axis=0, ddof=1)  # (T, o)
+    off, spread = np.abs(prediction.mean(axis=0) - m), np.abs(prediction.std(axis=0, ddof=1) - s)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_error = off.sum(axis=0) / np.abs(m).sum(axis=0)
+        sd_error = np.where(s.sum(axis=0) > 0, spread.sum(axis=0) / s.sum(axis=0), np.inf)
+    return {
+        "mean_error": float(mean_error.mean()),
+        "sd_error": float(sd_error.mean()),
+        "inside_band": float((off <= s).all(axis=1).mean()),
+    }
 
 
 def effective_rank(z: ArrayLike) -> float:
@@ -197,6 +237,16 @@ def effective_rank(z: ArrayLike) -> float:
         return 0.0
     share = variances[variances > 0] / variances.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def _same_frames(truth: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    true, prediction = _observables(truth, "truth"), _observables(predicted, "predicted")
+    if true.shape[1:] != prediction.shape[1:]:
+        raise EnsembleError(
+            f"truth has shape {true.shape} and predicted {prediction.shape}; expected (M, T, o) and "
+            "(M', T, o) with the same frames and observables."
+        )
+    return true, prediction
 
 
 def _observables(values: ArrayLike, name: str) -> FloatArray:

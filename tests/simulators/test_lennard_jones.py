@@ -17,6 +17,7 @@ from setclosure.observables.registry import get_observable
 from setclosure.simulators import lammps_library
 from setclosure.simulators.campaign import simulate_ensemble
 from setclosure.simulators.lennard_jones import LennardJones
+from setclosure.simulators.workers import open_workers
 
 pytest.importorskip("lammps")
 
@@ -186,13 +187,17 @@ def test_a_killed_simulation_goes_on_where_it_was(tmp_path):
 def test_a_cluster_by_its_address_gives_the_same_numbers(tmp_path):
     from distributed import LocalCluster
 
-    with LocalCluster(1, threads_per_worker=1, dashboard_address=None) as cluster:
-        made = simulate_ensemble(tmp_path / "a.zarr", SMALL, 3, 0, "train", scheduler=cluster.scheduler_address)
+    with (
+        LocalCluster(1, threads_per_worker=1, dashboard_address=None) as cluster,
+        open_workers(in_threads=False, scheduler=cluster.scheduler_address) as workers,
+    ):
+        made = simulate_ensemble(tmp_path / "a.zarr", SMALL, 3, 0, "train", workers)
     whole = simulate_ensemble(tmp_path / "b.zarr", SMALL, 3, 0, "train", workers=1)
     assert made.fingerprint == whole.fingerprint
 
 
-def test_no_scheduler_at_the_address(tmp_path, monkeypatch):
+def test_no_scheduler_at_the_address(monkeypatch):
     monkeypatch.setattr("setclosure.simulators.workers.SECONDS_TO_CONNECT", 1)
+    workers = open_workers(in_threads=False, scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ConfigurationError, match=r"no Dask scheduler at 'tcp://127\.0\.0\.1:9'"):
-        simulate_ensemble(tmp_path / "a.zarr", SMALL, 3, 0, "train", scheduler="tcp://127.0.0.1:9")
+        workers.__enter__()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from setclosure.closure_model import ClosureModel
 from setclosure.dynamics.rollout import RolloutStatus
 from setclosure.errors import MicrostateError, RunError
-from setclosure.files import write_bytes
+from setclosure.files import write_arrays
 from setclosure.microstates import MicrostateBatch
 from setclosure.studies.runs import Run
 
@@ -24,9 +23,8 @@ def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **op
     """
     given = read_microstates(initial)
     prediction = model.predict(given.pop("x"), steps, **given, **options)
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
+    write_arrays(
+        out,
         times=prediction.times,
         observables=prediction.observables,
         observable_names=np.array(list(model.parts.observable_names)),
@@ -37,7 +35,6 @@ def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **op
         kl=prediction.check.kl,
         distance=prediction.check.distance,
     )
-    write_bytes(out, buffer.getvalue())
     B = len(prediction.check)
     lines = [f"microstate {b}: {prediction.message(b)}" for b in range(min(B, 10))]
     if B > 10:

@@ -7,6 +7,10 @@ from typing import Any
 from rich.table import Table
 
 TITLES = {
+    "mmd": "MMD",
+    "mmd_unbiased": "MMD, unbiased",
+    "mean_error": "error of the mean",
+    "inside_band": "frames inside the band",
     "mre": "relative error (MRE)",
     "mre_scaled": "MRE, scaled units",
     "mre_median": "median over trajectories",
@@ -18,14 +22,15 @@ TITLES = {
 
 
 def metrics_table(metrics: dict[str, Any]) -> Table:
-    """One row for each test split, one column for each metric."""
-    columns = [metric for metric in metrics if metric in TITLES]
+    """One row for each metric, one column for each test split."""
+    shown = [metric for metric in TITLES if metric in metrics]
     table = Table(title="Macroscopic prediction from the first frame alone", title_justify="left")
-    table.add_column("test")
-    for metric in columns:
-        table.add_column(TITLES[metric], justify="right")
-    for split in metrics[columns[0]] if columns else []:
-        table.add_row(split, *(_number(metrics[metric][split]) for metric in columns))
+    table.add_column("")
+    splits = list(metrics[shown[0]]) if shown else []
+    for split in splits:
+        table.add_column(split, justify="right")
+    for metric in shown:
+        table.add_row(TITLES[metric], *(_number(metrics[metric][split]) for split in splits))
     seconds = metrics.get("seconds", {})
     table.caption = "seconds: " + ", ".join(f"{part} {_number(value)}" for part, value in seconds.items())
     table.caption_justify = "left"

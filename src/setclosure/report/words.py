@@ -19,7 +19,7 @@ STUDIES = {
         "In this study particles in the plane attract each other at a distance and repel each other when close; "
         "the macroscopic quantity is the energy of the pairs, which falls as the particles arrange themselves.",
     ),
-    "lennard_jones_mixing": Word(
+    "lennard_jones": Word(
         "Lennard-Jones mixing",
         "In this study two species of particles, separated at first, mix; the macroscopic quantities are the "
         "mixing ratios of the two species.",
@@ -32,6 +32,7 @@ STUDIES = {
         "One-dimensional demonstration", "In this study sets of numbers are drawn from mixtures of Gaussians."
     ),
 }
+
 
 OBSERVABLES = {"pair_energy": Word("pair energy")}
 
@@ -69,6 +70,22 @@ METRICS = {
         "MMD",
         "Squared maximum mean discrepancy between predicted and true distributions, averaged over time and over "
         "several kernel widths (App. A.2 of the paper); zero if the two are the same.",
+    ),
+    "mmd_unbiased": Word(
+        "MMD, unbiased",
+        "The same without the terms that compare a trajectory with itself: zero on average for equal distributions, so "
+        "that single values may be negative.",
+    ),
+    "mean_error": Word(
+        "Error of the mean",
+        "Deviation of the predicted mean over trajectories from the true one, summed over time and divided by the sum "
+        "of the true one.",
+    ),
+    "sd_error": Word("Error of the spread", "The same of the standard deviation over trajectories."),
+    "inside_band": Word(
+        "Inside the band",
+        "Share of the frames at which the predicted mean lies within one true standard deviation of the true mean, for "
+        "every observable.",
     ),
     "diverged": Word(
         "Diverged", "Rollouts that reached numbers that are not finite or beyond all bounds, and were stopped."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,8 @@ def simulate_ensemble(
     n_trajectories: int,
     seed: int,
     split: str,
-    workers: int | None = None,
+    workers: Workers | int | None = None,
     progress: Callable[[int], None] | None = None,
-    scheduler: str | None = None,
 ) -> Ensemble:
     """Simulate ``n_trajectories`` into the ensemble at ``path``, or go on with what is there.
 
@@ -49,12 +49,10 @@ def simulate_ensemble(
         Root seed.
     split : str
         For instance ``train``; different splits of one seed have different streams.
-    workers : int, optional
-        Trajectories at a time; by default one a core.
+    workers : Workers or int, optional
+        Who simulates (see :func:`open_workers`), or how many trajectories at a time; by default one a core.
     progress : callable, optional
         Called with the number of finished trajectories.
-    scheduler : str, optional
-        Address of a Dask scheduler whose workers shall simulate, ``tcp://host:8786`` for instance.
 
     Raises
     ------
@@ -79,7 +77,7 @@ def simulate_ensemble(
     failed: dict[int, str] = {}
     if not todo:
         return ensemble
-    with open_workers(simulator.in_threads, workers, scheduler) as pool:
+    with nullcontext(workers) if isinstance(workers, Workers) else open_workers(simulator.in_threads, workers) as pool:
         for index, task in _as_they_end(pool, simulator, seed, split, todo):
             try:
                 trajectory = task.result()

@@ -11,10 +11,14 @@ from setclosure.errors import ConfigurationError
 from setclosure.files import write_text
 from setclosure.methods import METHODS
 from setclosure.studies.interacting_particles import InteractingParticlesStudy
+from setclosure.studies.lennard_jones import LennardJonesStudy
 
 PACKAGE = Path(__file__).parents[1]
-STUDIES = {"interacting_particles": InteractingParticlesStudy}
-Study = InteractingParticlesStudy
+Study = InteractingParticlesStudy | LennardJonesStudy
+STUDIES: dict[str, type[InteractingParticlesStudy] | type[LennardJonesStudy]] = {
+    "interacting_particles": InteractingParticlesStudy,
+    "lennard_jones": LennardJonesStudy,
+}
 
 
 def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:

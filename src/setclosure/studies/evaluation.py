@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +10,13 @@ import torch
 from setclosure.closure_model import ClosureModel
 from setclosure.data.ensemble import Ensemble
 from setclosure.dynamics.rollout import RolloutStatus
-from setclosure.files import write_bytes
-from setclosure.metrics import effective_rank, mean_relative_error, scaled_to_range
+from setclosure.files import write_arrays
+from setclosure.metrics import effective_rank, mean_relative_error, mmd, moment_errors, scaled_to_range
 from setclosure.reconstruction.target_density import TargetDensity
 from setclosure.seeds import torch_stream
+
+N_SAMPLES = 16
+"""Rollouts of each start of stochastic dynamics: for the bands of the report. Metrics take the first of each."""
 
 N_PICKS, N_PERMUTATIONS, N_SNAPSHOTS, N_CLOSURE_FRAMES, GRID = 3, 3, 5, 16, 96
 
@@ -26,49 +27,76 @@ def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path) -> dict[
     Returns
     -------
     dict
-        ``mre`` as printed in A.2 over the predicted frames t = 1 … T, ``mre_scaled`` on observables scaled to
-        [-1, 1] by their training range, ``diverged`` and ``outside`` as numbers of rollouts, ``warned`` as the
-        number of X_0 that :meth:`ClosureModel.check` finds outside the training range; ``mre_median`` over the
-        trajectories; and of the closure of true microstates over the whole time, ``effective_rank`` and
-        ``closure_variance`` (the mean of its columns' variances), which are small if it has collapsed.
+        Of a deterministic model :func:`path_metrics`, of a stochastic one :func:`distribution_metrics`, each over the
+        predicted frames t = 1 … T; ``diverged`` and ``outside`` as numbers of rollouts, ``warned`` as the
+        number of X_0 that :meth:`ClosureModel.check` finds outside the training range; and of the closure of true
+        microstates over the whole time, ``effective_rank`` and ``closure_variance`` (the mean of its columns'
+        variances), which are small if it has collapsed.
     """
     usable = ensemble.usable
     truth = ensemble.observables(usable)
     x0 = ensemble.microstates(usable, np.zeros(len(usable), dtype=np.int64))
-    prediction = model.predict(x0, ensemble.n_frames - 1)
-    predicted = prediction.observables[:, 0]
-    mre, errors = mean_relative_error(truth[:, 1:], predicted[:, 1:])
-    closure = _closures(model, ensemble)
     dynamics = model.parts.dynamics
-    low, high = (limit[: dynamics.n_observables].double().numpy() for limit in (dynamics.low, dynamics.high))
-    mre_scaled, _ = mean_relative_error(
-        scaled_to_range(truth[:, 1:], low, high), scaled_to_range(predicted[:, 1:], low, high)
-    )
+    samples = N_SAMPLES if dynamics.is_stochastic else 1
+    prediction = model.predict(x0, ensemble.n_frames - 1, samples=samples)
+    predicted = prediction.observables  # (M, R, T, o)
+    _, errors = mean_relative_error(truth[:, 1:], predicted[:, :, 1:].mean(axis=1))
+    if dynamics.is_stochastic:
+        metrics = distribution_metrics(truth, predicted[:, 0])
+    else:
+        low, high = (limit[: dynamics.n_observables].double().numpy() for limit in (dynamics.low, dynamics.high))
+        metrics = path_metrics(truth, predicted[:, 0], low, high)
+    closure = _closures(model, ensemble)
     picks = _picks(errors)
-    _write(
+    status, step = prediction.worst()
+    write_arrays(
         path,
         times=ensemble.times,
         truth=truth,
-        predicted=predicted,
+        predicted=predicted.astype(np.float32) if dynamics.is_stochastic else predicted[:, 0],
         observable_names=np.array(list(ensemble.observable_names)),
-        status=prediction.status[:, 0],
-        status_step=prediction.step[:, 0],
+        status=status,
+        status_step=step,
         error=errors,
         in_range=prediction.check.inside,
         picks=picks,
         closure_true=np.stack([model.encode(ensemble.trajectory(int(usable[i]))) for i in picks]),
         closure_predicted=prediction.closure[picks, 0],
     )
-    return {
-        "mre": mre,
-        "mre_scaled": mre_scaled,
-        "mre_median": float(np.median(errors)),
+    return metrics | {
         "diverged": float((prediction.status == RolloutStatus.DIVERGED).sum()),
         "outside": float((prediction.status == RolloutStatus.OUTSIDE).sum()),
         "warned": float((~prediction.check.inside).sum()),
         "effective_rank": effective_rank(closure) if closure.shape[1] else 0.0,
         "closure_variance": float(closure.var(axis=0).mean()) if closure.shape[1] else 0.0,
     }
+
+
+def path_metrics(truth: np.ndarray, predicted: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, float]:
+    """Errors of single paths, for dynamics without noise.
+
+    ``mre`` as printed in A.2 over all frames but the first, which is given; ``mre_scaled`` on observables scaled to
+    [−1, 1] by their training range; ``mre_median`` over the trajectories.
+
+    Parameters
+    ----------
+    truth, predicted : array
+        ``(M, T, o)``.
+    low, high : array
+        Training range of the observables, ``(o,)``.
+    """
+    mre, errors = mean_relative_error(truth[:, 1:], predicted[:, 1:])
+    scaled = (scaled_to_range(z[:, 1:], low, high) for z in (truth, predicted))
+    return {"mre": mre, "mre_scaled": mean_relative_error(*scaled)[0], "mre_median": float(np.median(errors))}
+
+
+def distribution_metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Distances of distributions over trajectories, ``(M, T, o)`` and ``(M', T, o)``, over all frames but the first.
+
+    ``mmd`` as printed in A.2 with its biased estimate, ``mmd_unbiased``, and :func:`moment_errors`.
+    """
+    q, p = truth[:, 1:], predicted[:, 1:]
+    return {"mmd": mmd(q, p), "mmd_unbiased": mmd(q, p, unbiased=True), **moment_errors(q, p)}
 
 
 def permutation_test(model: ClosureModel, ensemble: Ensemble, path: Path) -> float:
@@ -80,7 +108,7 @@ def permutation_test(model: ClosureModel, ensemble: Ensemble, path: Path) -> flo
     predicted = np.stack([model.predict(x, ensemble.n_frames - 1).observables[0, 0] for x in shuffled])
     deviation = float(np.abs(predicted - predicted[:1]).max())
     truth = ensemble.observables(first)[0]
-    _write(path, times=ensemble.times, truth=truth, predicted=predicted, deviation=np.array(deviation))
+    write_arrays(path, times=ensemble.times, truth=truth, predicted=predicted, deviation=np.array(deviation))
     return deviation
 
 
@@ -109,7 +137,7 @@ def snapshots(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
             grid[:, None].expand(-1, batch.n_species, -1, -1)
         )
     shape = (len(batch), batch.n_species, GRID, GRID)
-    _write(
+    write_arrays(
         path,
         frames=frames,
         times=ensemble.times[frames],
@@ -133,9 +161,3 @@ def _picks(errors: np.ndarray) -> np.ndarray:
     """The trajectories of smallest, median and largest error: picked by a rule, not by eye."""
     order = np.argsort(errors)
     return np.unique(order[np.linspace(0, len(order) - 1, N_PICKS).round().astype(int)])
-
-
-def _write(path: Path, **arrays: Any) -> None:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_bytes(path, buffer.getvalue())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field
 
-from setclosure.autoencoder import ModelSettings
 from setclosure.settings import Settings
 from setclosure.simulators.interacting_particles import InteractingParticles
-from setclosure.training.fit import FitSettings
+from setclosure.studies.base import StudySettings
 
 
 class SplitSizes(Settings):
@@ -43,20 +42,8 @@ class SimulationSettings(Settings):
         }
 
 
-class InteractingParticlesStudy(Settings):
+class InteractingParticlesStudy(StudySettings):
     """The whole configuration of a run."""
 
     study: Literal["interacting_particles"]
-    seeds: tuple[NonNegativeInt, ...] = Field(
-        (0,), min_length=1, description="Training seeds, all different, one after another."
-    )
     simulation: SimulationSettings = Field(default_factory=SimulationSettings)
-    model: ModelSettings = Field(default_factory=ModelSettings)
-    training: FitSettings = Field(default_factory=FitSettings)
-
-    @field_validator("seeds")
-    @classmethod
-    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("seeds must differ: the same seed gives the same numbers")
-        return seeds

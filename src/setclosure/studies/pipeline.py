@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from setclosure.closure_model import ClosureModel
@@ -13,31 +13,48 @@ from setclosure.errors import EnsembleError, RunError
 from setclosure.files import read_json, write_json
 from setclosure.progress import progress
 from setclosure.simulators.campaign import simulate_ensemble
+from setclosure.simulators.workers import Workers, open_workers
+from setclosure.studies.base import FITTED_ON
 from setclosure.studies.configuration import Study
 from setclosure.studies.evaluation import evaluate_split, permutation_test, snapshots
 from setclosure.studies.runs import Run, summarise
 
-FITTED_ON = ("train", "validation")
+REPEAT = "_again"
+"""Ends the name of a split that is a second set of true trajectories of a test: not a test of its own."""
 
 
 def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: str | None = None) -> None:
-    """Simulate every split into ``folder/<split>.zarr``; what is there already is kept."""
+    """Simulate every split into ``folder/<split>.zarr``; what is there already is kept.
+
+    Parameters
+    ----------
+    study : Study
+        Its section ``simulation``.
+    folder : Path
+        The data folder.
+    workers : int, optional
+        Trajectories at a time; by default one a core.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers shall simulate.
+    """
     folder = Path(folder)
-    for split, (simulator, n) in study.simulation.splits().items():
-        path = folder / f"{split}.zarr"
-        there = path.exists() and bool(Ensemble.open(path).committed.all())
-        timed = nullcontext() if there else _timed(folder / "seconds.json", split)  # looking is not simulating
-        with timed, progress(f"simulate {split}", n, "trajectories") as advance:
-            simulate_ensemble(
-                path,
-                simulator,
-                n,
-                study.simulation.seed,
-                split,
-                workers=workers,
-                progress=advance,
-                scheduler=scheduler,
-            )
+    with ExitStack() as stack:
+        pool: Workers | None = None  # processes take seconds to start: once for all splits, and if they are needed
+        for split, (simulator, n) in study.simulation.splits().items():
+            path = folder / f"{split}.zarr"
+            there = path.exists() and bool(Ensemble.open(path).committed.all())
+            if not there and pool is None:
+                pool = stack.enter_context(open_workers(simulator.in_threads, workers, scheduler))
+            timed = nullcontext() if there else _timed(folder / "seconds.json", split)  # looking is not simulating
+            with timed, progress(f"simulate {split}", n, "trajectories") as advance:
+                simulate_ensemble(
+                    path, simulator, n, study.simulation.seed, split, workers=pool or workers, progress=advance
+                )
+
+
+def tests(study: Study) -> list[str]:
+    """The splits that a model is tested on."""
+    return [name for name in study.simulation.splits() if name not in FITTED_ON and not name.endswith(REPEAT)]
 
 
 def open_split(folder: Path, split: str) -> Ensemble:
@@ -91,7 +108,7 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
     A split of another number of particles is left out if the method's encoder reads a list of a fixed length.
     """
     run = Run(folder)
-    splits = [split for split in run.study.simulation.splits() if split not in FITTED_ON]
+    splits = tests(run.study)
     ensembles = {split: open_split(data, split) for split in (*FITTED_ON, *splits)}
     run.use_data(ensembles)
     per_seed = []

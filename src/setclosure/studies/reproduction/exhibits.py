@@ -19,6 +19,7 @@ from setclosure.studies.configuration import (
     use_method,
 )
 from setclosure.studies.reproduction.pieces import Piece, RunPiece
+from setclosure.studies.reproduction.truth import TRUTH, TruthPiece
 
 Scale = str
 SCALES = ("demo", "laptop", "paper")
@@ -111,7 +112,10 @@ class Exhibit(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: a method, what is changed in its configuration, and a name if the method's does not tell it."""
+    """A row of a table: a method, what is changed in its configuration, and a name if the method's does not tell it.
+
+    The method ``truth`` is none: its row compares true trajectories with others (:class:`TruthPiece`).
+    """
 
     method: str
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -163,7 +167,7 @@ class Table:
     budgets: Mapping[Scale, Mapping[str, Any]] = field(default_factory=dict)
     seeds: Mapping[Scale, tuple[int, ...]] = field(default_factory=dict)
 
-    def pieces(self, order: Order) -> list[RunPiece]:
+    def pieces(self, order: Order) -> list[RunPiece | TruthPiece]:
         """One run for each different training; columns that only test on other data share one."""
         made = [
             self._piece(order, row, column, seed)
@@ -179,7 +183,9 @@ class Table:
         values: Values = {}
         for row in self.rows:
             for column in self.columns:
-                found = [self._piece(order, row, column, seed).metrics(column.split) for seed in seeds]
+                of_seeds = [self._piece(order, row, column, seed) for seed in seeds]
+                pieces = {piece.folder: piece for piece in of_seeds}  # the truth has no training seed
+                found = [piece.metrics(column.split) for piece in pieces.values()]
                 if all(found):  # a method may not be able to read a split
                     cell = {metric: [one[metric] for one in found] for metric in found[0]}
                     values.setdefault(row.name, {})[column.name] = cell
@@ -192,6 +198,8 @@ class Table:
             return order.seeds
         return self.seeds.get(order.scale) or order.study(self.study, self.rows[0].method, {}).seeds
 
-    def _piece(self, order: Order, row: Row, column: Column, seed: int) -> RunPiece:
+    def _piece(self, order: Order, row: Row, column: Column, seed: int) -> RunPiece | TruthPiece:
         changes = {**self.budgets.get(order.scale, {}), **row.changes, **column.changes, "seeds": [seed]}
+        if row.method == TRUTH:
+            return TruthPiece.of(order.study(self.study, "none", changes), order.work)
         return RunPiece.of(order.study(self.study, row.method, changes), order.work)

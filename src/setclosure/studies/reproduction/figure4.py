@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from setclosure.autoencoder import Autoencoder, ModelSettings
-from setclosure.files import read_json, write_bytes, write_json
+from setclosure.files import read_json, write_arrays, write_json
 from setclosure.microstates import MicrostateBatch, MicrostateKind
 from setclosure.provenance import provenance
 from setclosure.reconstruction.target_density import TargetDensity
@@ -148,9 +147,7 @@ class Panel:
         autoencoder.eval()
         kl = autoencoder.encode_kl(MicrostateBatch.from_points(torch.from_numpy(held_back.points)))
         curves: dict[str, Any] = _curves(autoencoder, held_back, self.bandwidth)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **curves)
-        write_bytes(self.folder / "curves.npz", buffer.getvalue())
+        write_arrays(self.folder / "curves.npz", **curves)
         metrics = {"kl": float(kl.mean()), "kl_shown": float(kl[SHOWN]), "seconds": history[-1]["seconds"]}
         write_json(self.folder / "panel.json", {"metrics": metrics, "provenance": provenance()})
 

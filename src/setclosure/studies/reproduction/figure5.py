@@ -34,7 +34,7 @@ class Figure5:
 
     def pieces(self, order: Order) -> list[RunPiece]:
         """The runs of the compared methods."""
-        return self._table.pieces(order)
+        return [piece for piece in self._table.pieces(order) if isinstance(piece, RunPiece)]
 
     def show(self, order: Order) -> Content:
         """The largest deviation under permutations, of every seed; the picture of the first."""

@@ -10,6 +10,11 @@ from setclosure.report.words import METRICS, label
 ORDER = (
     "kl",
     "kl_shown",
+    "mmd",
+    "mmd_unbiased",
+    "inside_band",
+    "mean_error",
+    "sd_error",
     "mre_scaled",
     "mre",
     "mre_median",

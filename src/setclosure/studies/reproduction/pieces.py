@@ -76,6 +76,17 @@ def digest(value: Any) -> str:
     return sha256(json.dumps(value, sort_keys=True).encode())[:12]
 
 
+def data_folder(study: Study, work: Path) -> Path:
+    """Where the simulations of a study lie below the folder ``work``."""
+    return work / "data" / digest([study.study, study.simulation.model_dump(mode="json")])
+
+
+def make_data(study: Study, folder: Path) -> None:
+    """Simulate what is missing in a data folder."""
+    with locked(folder):
+        pipeline.simulate(study, folder)
+
+
 @dataclass(frozen=True)
 class RunPiece:
     """A run of one training seed: simulated, trained and evaluated.
@@ -99,7 +110,7 @@ class RunPiece:
         """The piece of ``study`` below the folder ``work``."""
         values = study.model_dump(mode="json")
         name = f"{study.model.method}-seed{study.seeds[0]}-{digest(values)}"
-        return cls(study, work / "runs" / name, work / "data" / digest([study.study, values["simulation"]]))
+        return cls(study, work / "runs" / name, data_folder(study, work))
 
     @property
     def label(self) -> str:
@@ -113,8 +124,7 @@ class RunPiece:
 
     def prepare(self) -> None:
         """Simulate what is missing of its data."""
-        with locked(self.data):
-            pipeline.simulate(self.study, self.data)
+        make_data(self.study, self.data)
 
     def finish(self) -> None:
         """Train what is missing, and evaluate."""

@@ -1,0 +1,44 @@
+"""What the configurations of all studies have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pydantic import Field, NonNegativeInt, field_validator
+
+from setclosure.autoencoder import ModelSettings
+from setclosure.settings import Settings
+from setclosure.simulators.base import Simulator
+from setclosure.training.fit import FitSettings
+
+FITTED_ON = ("train", "validation")
+
+
+class SimulatedSplits(Protocol):
+    """The section ``simulation`` of a study."""
+
+    @property
+    def seed(self) -> int:
+        """Root seed of the data."""
+
+    def splits(self) -> Mapping[str, tuple[Simulator, int]]:
+        """The simulator and the number of trajectories of each split."""
+        ...
+
+
+class StudySettings(Settings):
+    """What a run of any study says of its training; a study adds its name and its ``simulation``."""
+
+    seeds: tuple[NonNegativeInt, ...] = Field(
+        (0,), min_length=1, description="Training seeds, all different, one after another."
+    )
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    training: FitSettings = Field(default_factory=FitSettings)
+
+    @field_validator("seeds")
+    @classmethod
+    def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("seeds must differ: the same seed gives the same numbers")
+        return seeds
