@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from setclosure.dynamics.likelihood import one_step_loss
 from setclosure.dynamics.macro_dynamics import DiffusionConfig, DriftConfig, MacroDynamics
 from setclosure.errors import ConfigurationError, ModelError, TrainingError
 
@@ -82,17 +83,33 @@ def test_the_statistics_travel_with_the_weights():
     assert torch.equal(first.high, second.high)
 
 
-def test_running_statistics_approach_those_of_the_whole():
-    z = walks(200, 2)
-    whole = MacroDynamics(3, 1).set_statistics(z)
-    running = MacroDynamics(3, 1)
-    order = torch.Generator().manual_seed(0)
-    for _ in range(600):
-        running.follow_statistics(z[torch.randperm(200, generator=order)[:50]])
-    for name in ("shift", "scale", "rate_scale"):
-        torch.testing.assert_close(getattr(running, name), getattr(whole, name), rtol=0.05, atol=1e-6)
-    assert torch.equal(running.low, whole.low)
-    assert torch.equal(running.high, whole.high)
+@pytest.mark.parametrize("diffusion", ["none", "diagonal", "full"])
+def test_a_loss_measured_on_the_batch_does_not_see_the_unit_of_the_closure(diffusion):
+    dynamics = MacroDynamics(3, 1, diffusion=DiffusionConfig(name=diffusion)).double()
+    z = walks(50, 2).double()
+
+    def loss(size):
+        scaled = torch.cat([z[..., :1], size * z[..., 1:] + 3 * size], dim=-1)
+        with dynamics.measured_on(scaled):
+            value = one_step_loss(dynamics, scaled[:, 0], scaled[:, 1]).mean()
+            return value - dynamics.rate_scale.log().sum() if dynamics.is_stochastic else value
+
+    size = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    value = loss(size)
+    (slope,) = torch.autograd.grad(value, size)
+    assert abs(float(slope)) < 1e-6  # with statistics that are constants it is of the order of the loss
+    torch.testing.assert_close(loss(torch.tensor(0.01)), value.detach(), rtol=1e-6, atol=1e-6)
+    assert not dynamics.rate_scale.requires_grad
+
+
+def test_a_constant_column_has_finite_gradients():
+    z = walks(20, 2)
+    z[..., 2] = 0.0
+    z.requires_grad_()
+    dynamics = MacroDynamics(3, 1)
+    with dynamics.measured_on(z):
+        one_step_loss(dynamics, z[:, 0], z[:, 1]).mean().backward()
+    assert torch.isfinite(z.grad).all()
 
 
 def test_what_cannot_be_is_refused_with_its_place():

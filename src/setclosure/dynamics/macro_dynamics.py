@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -145,43 +147,36 @@ class MacroDynamics(nn.Module):
                 f"macrostate {t} of trajectory {m} is not finite in column {column}. "
                 "Look at the observables and the encoder's output of that frame."
             )
-        self._move_statistics(z, 1.0)
+        self._take_statistics(z)
         return self
 
-    @torch.no_grad()
-    def follow_statistics(self, z: Tensor, share: float = 0.01) -> None:
-        """Move the statistics a little towards a batch's, while an encoder is trained with the dynamics.
+    @contextmanager
+    def measured_on(self, z: Tensor) -> Iterator[None]:
+        """Inside the block shift, scale and rate scale are those of the batch ``z``, as functions of it.
 
-        The first call takes the statistics of the batch as they are; the range only ever grows.
+        For an encoder that is trained with the dynamics: gradients flow through the statistics, so a loss that is
+        measured in them cannot be lowered by a closure that merely shrinks. Statistics that lag behind, or are
+        detached, let it shrink without end.
 
         Parameters
         ----------
         z : Tensor
-            Pieces of training trajectories, ``(B, T, D)`` with T ≥ 2.
-        share : float, optional
-            Weight of this batch in the running averages.
+            Pieces of training trajectories, ``(B, T, D)`` with B, T ≥ 2.
         """
-        fresh = bool(torch.isinf(self.low).any())
-        self._move_statistics(z, 1.0 if fresh else share)
+        shift, scale, rate = _statistics(z)
+        self.shift, self.scale, self.rate_scale = shift, scale, rate
+        try:
+            yield
+        finally:
+            self.shift, self.scale, self.rate_scale = shift.detach(), scale.detach(), rate.detach()
 
-    def _move_statistics(self, z: Tensor, share: float) -> None:
-        z = z.detach().double()
-        size = z.abs().amax((0, 1))
-        spread = z.std((0, 1), correction=0)
-        size = torch.where(size > 0, size, torch.ones_like(size))
-        scale = torch.where(spread > _CONSTANT * size, spread, size)
-        rate = (z[:, 1:] - z[:, :-1]).square().mean((0, 1)).sqrt()
-        low, high = z.amin((0, 1)), z.amax((0, 1))
-        if share < 1.0:
-            low, high = torch.minimum(low, self.low.double()), torch.maximum(high, self.high.double())
-        for buffer, value in (
-            (self.shift, z.mean((0, 1))),
-            (self.scale, scale),
-            (self.rate_scale, torch.maximum(rate, _CONSTANT * scale)),
-        ):
-            buffer.copy_(torch.lerp(buffer.double(), value, share))
-        self.low.copy_(low)
-        self.high.copy_(high)
+    @torch.no_grad()
+    def _take_statistics(self, z: Tensor) -> None:
+        z = z.double()
+        for buffer, value in zip((self.shift, self.scale, self.rate_scale), _statistics(z), strict=True):
+            buffer.copy_(value)
+        self.low.copy_(z.amin((0, 1)))
+        self.high.copy_(z.amax((0, 1)))
         if isinstance(self.drift_network, OnsagerNetDrift):
             self.drift_network.set_rates(self.rate_scale / self.scale)
 
@@ -209,6 +204,19 @@ class MacroDynamics(nn.Module):
         unit = self.rate_scale / self.time_step**0.5
         sigma: Tensor = factor * (unit if factor.ndim == z.ndim else unit.unsqueeze(-1))
         return sigma
+
+
+def _statistics(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, standard deviation and root mean square increment of the columns of ``z`` (M, T, D)."""
+    size = z.detach().abs().amax((0, 1))
+    size = torch.where(size > 0, size, torch.ones_like(size))
+    variance = z.var((0, 1), correction=0)
+    squared = (z[:, 1:] - z[:, :-1]).square().mean((0, 1))
+    least = (_CONSTANT * size).square()
+    # the root's gradient at zero is infinite: constant columns take their own size before it
+    scale = torch.where(variance > least, variance, size.square()).sqrt()
+    rate = torch.maximum(squared, (_CONSTANT * scale).square()).sqrt()
+    return z.mean((0, 1)), scale, rate
 
 
 def _make_drift(dim: int, config: DriftConfig) -> nn.Module:

@@ -110,8 +110,8 @@ class StageOne(Stage):
 
     Under ``euclidean`` symmetry every microstate is turned by its own random orthogonal matrix, and an encoder that
     reads a list sees the particles in a random order of each microstate's own. In the joint
-    objective the closure enters the dynamics standardised by running statistics, so that it cannot lower the loss
-    by shrinking; the dynamics trained here only shapes the encoder, and stage two fits its own.
+    objective the dynamics is measured in statistics of the batch, with gradients through them, so that the closure
+    cannot lower the loss by shrinking; the dynamics trained here only shapes the encoder, and stage two fits its own.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ class StageOne(Stage):
     def training_step(self, batch: Frames, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
         stream = torch_stream(self.seed, "stage one", self.global_step, self.global_rank, device=self.device)
-        return self._loss(batch, stream, update=True)
+        return self._loss(batch, stream)
 
     def validation_step(self, batch: Frames, batch_idx: int) -> None:
         """Log the loss of the validation microstates, always with the same random numbers."""
         stream = torch_stream(self.seed, "stage one", "validation", device=self.device)
-        self.log("validation_loss", self._loss(batch, stream, update=False), sync_dist=True, batch_size=1)
+        self.log("validation_loss", self._loss(batch, stream), sync_dist=True, batch_size=1)
 
-    def _loss(self, batch: Frames, stream: torch.Generator, update: bool) -> Tensor:
+    def _loss(self, batch: Frames, stream: torch.Generator) -> Tensor:
         now, after = batch.now, batch.after
         if self.autoencoder.ordered:
             now = now.permuted(stream)
@@ -162,9 +162,11 @@ class StageOne(Stage):
         if self.dynamics is not None and after is not None and batch.observables is not None:
             z = torch.stack([self.autoencoder(now), self.autoencoder(after)], dim=1)
             z = torch.cat([batch.observables, z], dim=-1)  # (B, 2, o + S c)
-            if update:
-                self.dynamics.follow_statistics(z.detach())
-            loss = loss + self.weight * one_step_loss(self.dynamics, z[:, 0], z[:, 1]).mean()
+            with self.dynamics.measured_on(z):
+                of_dynamics = one_step_loss(self.dynamics, z[:, 0], z[:, 1]).mean()
+                if self.dynamics.is_stochastic:  # a density in units of the increments: in physical ones, less is more
+                    of_dynamics = of_dynamics - self.dynamics.rate_scale.log().sum()
+            loss = loss + self.weight * of_dynamics
         return loss
 
 
