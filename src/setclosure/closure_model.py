@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -126,6 +126,7 @@ class ClosureModel:
         seed: int = 0,
         folder: str | Path | None = None,
         resume: bool = False,
+        reuse: Sequence[Path] = (),
     ) -> Self:
         """Train both stages.
 
@@ -144,6 +145,9 @@ class ClosureModel:
             folder by default.
         resume : bool
             Go on with what is in ``folder``; refused if it belongs to other data or another configuration.
+        reuse : sequence of Path, optional
+            Folders of other fits. Encoder, decoder and macrostates are taken from one that would make the same (same
+            data, seed and settings up to stage two) instead of being trained again.
 
         Raises
         ------
@@ -152,7 +156,9 @@ class ClosureModel:
         """
         training = training or FitSettings()
         with tempfile.TemporaryDirectory(prefix="setclosure-") as temporary:
-            work = Training(self.settings, training, ensemble, validation, seed, Path(folder or temporary), resume)
+            work = Training(
+                self.settings, training, ensemble, validation, seed, Path(folder or temporary), resume, reuse
+            )
             with seeded(seed, "weights"):
                 parts = ModelParts.create(self.settings, ensemble)
             self.history = {"stage_one": work.stage_one(parts.autoencoder)}

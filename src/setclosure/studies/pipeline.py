@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
@@ -78,8 +78,19 @@ def open_split(folder: Path, split: str) -> Ensemble:
     return ensemble
 
 
-def train(study: Study, data: Path, folder: Path, resume: bool = False, run: Run | None = None) -> Run:
-    """Train every seed of a study on the ensembles in ``data``, in a run folder made here or in ``run``."""
+def train(
+    study: Study,
+    data: Path,
+    folder: Path,
+    resume: bool = False,
+    run: Run | None = None,
+    reuse: Sequence[Path] = (),
+) -> Run:
+    """Train every seed of a study on the ensembles in ``data``, in a run folder made here or in ``run``.
+
+    From the run folders ``reuse`` the first stage of a seed is taken where it is the same (see
+    :meth:`ClosureModel.fit`).
+    """
     ensembles = {split: open_split(data, split) for split in FITTED_ON}  # before a run folder is made in vain
     run = run or Run.create(study, folder, resume)
     run.use_data(ensembles)
@@ -94,6 +105,7 @@ def train(study: Study, data: Path, folder: Path, resume: bool = False, run: Run
             seed=seed,
             folder=target / "fit",
             resume=resume,
+            reuse=[other / target.name / "fit" for other in reuse],
         )
         model.save(target / "model")
         write_json(target / "seconds.json", model.seconds)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,8 @@ class Training:
         For checkpoints and macrostates.
     resume : bool
         Whether ``folder`` may hold this fit already.
+    reuse : sequence of Path
+        Folders of other fits; stage one and macrostates are taken from the first that has the same.
 
     Raises
     ------
@@ -83,6 +87,7 @@ class Training:
         seed: int,
         folder: Path,
         resume: bool,
+        reuse: Sequence[Path] = (),
     ) -> None:
         if ensemble.n_frames < 2:
             raise EnsembleError(
@@ -110,6 +115,7 @@ class Training:
             "validation": None if validation is None else validation.fingerprint,
         }
         self._claim(facts)
+        self._reuse(facts, reuse)
         self.seconds: dict[str, float] = {}
 
     def stage_one(self, autoencoder: Autoencoder) -> History:
@@ -223,6 +229,32 @@ class Training:
             f"{self.folder} holds a fit of other data or another configuration, so it cannot be resumed",
             "Use the same data and configuration, or another folder.",
         )
+
+    def _reuse(self, facts: dict[str, Any], others: Sequence[Path]) -> None:
+        """Copy what another fit has made with the same settings: with one seed it is the same to the bit."""
+        if (self.folder / "stage_one").exists() or not is_first_process():
+            return
+        for other in others:
+            # the record of the macrostates is written last: all before it is finished
+            if not ((other / "encode.json").is_file() and (other / "fit.json").is_file()):
+                continue
+            if _before_stage_two(read_json(other / "fit.json")) == _before_stage_two(facts):
+                shutil.copytree(other / "stage_one", self.folder / "stage_one")
+                for name in ("macrostates.safetensors", "encode.json"):
+                    write_bytes(self.folder / name, (other / name).read_bytes())
+                write_json(self.folder / "reused.json", {"from": str(other)})
+                self.resume = True
+                return
+
+
+def _before_stage_two(facts: dict[str, Any]) -> dict[str, Any]:
+    """What stage one and the macrostates depend on."""
+    joint = facts["stage_one"]["dynamics_weight"] > 0
+    unseen = () if joint else ("drift", "diffusion")
+    return facts | {
+        "model": {key: value for key, value in facts["model"].items() if key not in unseen},
+        "stage_two": facts["stage_two"]["views"],
+    }
 
 
 class Split:

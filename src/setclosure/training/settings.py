@@ -86,5 +86,5 @@ class StageTwoSettings(StageSettings):
         description="Random rotations under which each training trajectory is encoded (euclidean symmetry).",
     )
     transient_share: float = Field(
-        0.5, ge=0, le=1, description="Share of the pairs drawn where the observable changes fast."
+        0.0, ge=0, le=1, description="Share of the pairs drawn where the observable changes fast."
     )

@@ -29,7 +29,7 @@ ONE_CHANGE: tuple[tuple[str, Any], ...] = (
     ("model.drift.activation", "silu"),
     ("model.drift.name", "onsager"),
     ("training.stage_one.transient_share", 0.0),
-    ("training.stage_two.transient_share", 0.0),
+    ("training.stage_two.transient_share", 0.5),
     ("training.stage_two.learning_rate", 2e-3),
 )
 """Each differs from the configuration in one key."""

@@ -132,14 +132,18 @@ class RunPiece:
             if self.finished:
                 return
             run = Run.create(self.study, self.folder, resume=True)
-            pipeline.train(self.study, self.data, self.folder, resume=True, run=run)
+            others = [path for path in sorted(self.folder.parent.iterdir()) if path != self.folder]
+            pipeline.train(self.study, self.data, self.folder, resume=True, run=run, reuse=others)
             pipeline.evaluate(self.folder, self.data)
 
     def facts(self) -> dict[str, Any]:
         """Commits, data and configuration."""
         facts = Run(self.folder).facts
         commits = [entry["commit"] for entry in (facts["provenance"], *facts.get("resumed", []))]
+        reused = self.folder / f"seed-{self.study.seeds[0]}" / "fit" / "reused.json"
+        other = Path(read_json(reused)["from"]).parents[1] if reused.is_file() else None
         return {
+            "stage_one_of": other and {"run": other.name, "commit": Run(other).facts["provenance"]["commit"]},
             "commit": commits[0],
             "resumed_with": commits[1:],
             "dirty": facts["provenance"]["dirty"],
