@@ -15,9 +15,9 @@ from setclosure.report.load import Run, load_run
 from setclosure.report.words import METRICS, SPLITS, STATUSES, STUDIES, label, sentence
 
 _SECTIONS = (
-    sections.results, sections.predictions, sections.errors, sections.ranges, sections.snapshots, sections.permutation,
-    sections.closure, background.training, background.timings, background.data, background.configuration,
-    background.provenance,
+    sections.results, sections.predictions, sections.spread, sections.errors, sections.ranges, sections.snapshots,
+    sections.permutation, sections.closure, background.training, background.timings, background.data,
+    background.configuration, background.provenance,
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def build_report(run: Path) -> Path:
         If the report cannot be written.
     """
     loaded = load_run(run)
-    parts = [make(loaded) for make in _SECTIONS]
+    parts = [part for make in _SECTIONS if (part := make(loaded)) is not None]
     template = Template(resources.files("setclosure.report").joinpath("page.html").read_text(encoding="utf-8"))
     title = label(STUDIES, str(loaded.info["study"]))
     page = template.substitute(

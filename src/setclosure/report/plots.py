@@ -89,6 +89,24 @@ def predictions(run: Run, split: str) -> go.Figure:
     return figure
 
 
+def spread(run: Run, split: str) -> go.Figure:
+    """Mean over trajectories and one standard deviation around it, true and of one rollout each, by observable."""
+    arrays = run.evaluations[split]
+    keep = reduce.thin(len(arrays["times"]))
+    times = arrays["times"][keep]
+    figure = panels(1, len(run.observables))
+    kinds = (("true", TRUTH, "solid", arrays["truth"]), ("predicted", PREDICTED, "dash", arrays["predicted"][:, 0]))
+    for o, name in enumerate(run.observables):
+        at = {"row": 1, "col": o + 1}
+        for kind, tone, dash, paths in kinds:
+            mean, sd = paths[:, keep, o].mean(axis=0), paths[:, keep, o].std(axis=0)
+            _band(figure, times, mean - sd, mean + sd, tone, f"{kind}, ± one standard deviation", o == 0, at)
+            _line(figure, times, mean, f"{kind}, mean", tone, o == 0, at, dash=dash)
+        figure.update_xaxes(title_text="time", **at)
+        figure.update_yaxes(title_text=escape(name), **at)
+    return figure
+
+
 def errors(run: Run) -> go.Figure:
     """Relative deviation over time of every split: median and the band of 10 to 90 %."""
     figure = panels(1, 1)

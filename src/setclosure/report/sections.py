@@ -65,6 +65,22 @@ def predictions(run: Run) -> Section:
     )
 
 
+def spread(run: Run) -> Section | None:
+    """Mean and standard deviation over trajectories, of a stochastic model."""
+    several = {split for split, arrays in run.evaluations.items() if arrays["predicted"].ndim == 4}
+    if not several:
+        return None
+    variants = {label(SPLITS, split): plots.spread(run, split) for split in run.evaluations if split in several}
+    caption = (
+        "Mean over all trajectories of a split and one standard deviation around it: of the true trajectories, and of "
+        "one rollout from each of their first microstates. The metrics compare these two sets." + _first_seed(run)
+    )
+    alt = "Mean and standard deviation over trajectories against time, true and predicted."
+    return Section(
+        "spread", "The distribution over time", plot("fig-spread", variants, "Split", alt, caption, "height: 400px")
+    )
+
+
 def errors(run: Run) -> Section:
     """Error over time, and its distribution over trajectories."""
     title = "How large the errors are, and when"

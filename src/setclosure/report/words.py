@@ -36,6 +36,9 @@ STUDIES = {
 
 OBSERVABLES = {"pair_energy": Word("pair energy")}
 
+BOUNDARY = "boundary_"
+"""Begins the names of splits that start with the boundary of two species at one place."""
+
 SPLITS = {
     "train": Word("Training", "the trajectories that the model was trained on"),
     "validation": Word("Validation", "held back from training, used to choose weights"),
@@ -126,6 +129,8 @@ STATUSES = {
 
 def label(words: dict[str, Word], name: str) -> str:
     """The readable label of ``name``, or ``name`` itself."""
+    if words is SPLITS and name.startswith(BOUNDARY):
+        return f"Boundary at x = {name.removeprefix(BOUNDARY)}"
     return words[name].label if name in words else name
 
 
