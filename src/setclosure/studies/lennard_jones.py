@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
 from setclosure.settings import Settings
 from setclosure.simulators.lennard_jones import LennardJones
@@ -35,6 +35,11 @@ class SimulationSettings(Settings):
     shown_boundaries: tuple[float, ...] = Field((12.0, 16.0, 20.0), description="Boundaries of the tests boundary_X.")
     trajectories: SplitSizes = Field(default_factory=SplitSizes)
 
+    @model_validator(mode="after")
+    def _every_system_fits(self) -> SimulationSettings:
+        self.splits()
+        return self
+
     def splits(self) -> dict[str, tuple[LennardJones, int]]:
         """The simulator and the number of trajectories of each split.
 
@@ -58,7 +63,11 @@ class SimulationSettings(Settings):
         }
 
     def _changed(self, **changes: object) -> LennardJones:
-        return LennardJones.parse(self.system.model_dump() | changes, "of the simulations")
+        try:
+            return LennardJones.model_validate(self.system.model_dump() | changes)
+        except ValidationError as error:
+            reasons = "; ".join(mistake["msg"].removeprefix("Value error, ") for mistake in error.errors())
+            raise ValueError(f"with {changes} in place of the training system's: {reasons}") from error
 
 
 class LennardJonesStudy(StudySettings):
