@@ -8,13 +8,23 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.flow import spline_flow_step
+from benchmarks.mixing import lennard_jones_campaign, mixing_ratio
 from benchmarks.particles import pair_energy, pair_forces
 from benchmarks.rollout import rollout_steps
 from benchmarks.training import encode, stage_one_step
 from setclosure.files import write_json
 from setclosure.provenance import provenance
 
-ALL = (pair_forces, pair_energy, spline_flow_step, stage_one_step, encode, rollout_steps)
+ALL = (
+    pair_forces,
+    pair_energy,
+    lennard_jones_campaign,
+    mixing_ratio,
+    spline_flow_step,
+    stage_one_step,
+    encode,
+    rollout_steps,
+)
 RESULTS = Path(__file__).parent / "results.json"
 
 

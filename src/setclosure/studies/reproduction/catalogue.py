@@ -18,6 +18,9 @@ SWEEP_BUDGET = {"training.stage_one.steps": 2500, "training.stage_two.steps": 80
 OURS = {"in_dst": (5.19e-5, 0.25e-5), "diff_init": (4.38e-4, 0.19e-4), "diff_n": (5.22e-5, 0.46e-5)}
 """Our method as Tables 1 and 3 of the paper print it."""
 
+TRANSIENT = {"training.stage_two.transient_share": 0.5}
+"""The one setting of stage two by which methods gain or lose: each has it as it does better on development data."""
+
 DEVELOPMENT = tuple(Column(c.name, c.split, {"simulation.seed": 90001}) for c in TESTS)
 """The same tests on simulations of their own, for choices: the data of Table 1 must not take part in any."""
 
@@ -38,7 +41,12 @@ EXHIBITS: dict[str, Exhibit] = {
     "table1": Table(
         title="Table 1: relative error of the energy of interacting particles, by method",
         study=PARTICLES,
-        rows=tuple(map(Row, ("ae-aug", "ae-inve", "ae-inve-cd", "inve", "none", "ours"))),
+        rows=(
+            Row("ae-aug"),
+            Row("ae-inve", TRANSIENT),
+            Row("ae-inve-cd", TRANSIENT),
+            *map(Row, ("inve", "none", "ours")),
+        ),
         columns=TESTS,
         printed={
             "ae-aug": {"in_dst": (1.25e-3, 0.016e-3), "diff_init": (8.04e-4, 0.10e-4)},
@@ -132,6 +140,7 @@ EXHIBITS: dict[str, Exhibit] = {
                 for m in POINTWISE
                 for s in ("none", "translation", "euclidean")
             ),
+            *(Row(m, TRANSIENT, f"{m}, euclidean, transient") for m in (*POINTWISE, "inve", "none", "ours")),
             Row("inve"),
             Row("inve", {"training.stage_one.learning_rate": 3e-4}, "inve, learning rate 3e-4"),
             Row("none"),

@@ -189,9 +189,19 @@ class Table:
                 if all(found):  # a method may not be able to read a split
                     cell = {metric: [one[metric] for one in found] for metric in found[0]}
                     values.setdefault(row.name, {})[column.name] = cell
-        budget = self.budgets.get(order.scale, {})
-        notes = [f"Changed for this table at this scale: {', '.join(f'`{k}={v}`' for k, v in budget.items())}."]
-        return Content([column.name for column in self.columns], values, seeds, notes=notes if budget else [])
+        names = [column.name for column in self.columns]
+        return Content(names, values, seeds, notes=self._notes(self.budgets.get(order.scale, {})))
+
+    def _notes(self, budget: Mapping[str, Any]) -> list[str]:
+        notes = [f"Changed for this table at this scale: {_settings(budget)}."] if budget else []
+        by_change: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.changes and not row.label:  # a label says what is changed
+                by_change.setdefault(_settings(row.changes), []).append(f"`{row.name}`")
+        return notes + [
+            f"Of {', '.join(names)} alone, since it does better so on development data: {changes}."
+            for changes, names in by_change.items()
+        ]
 
     def _seeds(self, order: Order) -> tuple[int, ...]:
         if order.seeds is not None:
@@ -203,3 +213,7 @@ class Table:
         if row.method == TRUTH:
             return TruthPiece.of(order.study(self.study, "none", changes), order.work)
         return RunPiece.of(order.study(self.study, row.method, changes), order.work)
+
+
+def _settings(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"`{key}={value}`" for key, value in changes.items())
