@@ -30,6 +30,7 @@ class SimulatedSplits(Protocol):
 class StudySettings(Settings):
     """What a run of any study says of its training; a study adds its name and its ``simulation``."""
 
+    study: str = Field(description="Which study this is.")
     seeds: tuple[NonNegativeInt, ...] = Field(
         (0,), min_length=1, description="Training seeds, all different, one after another."
     )
