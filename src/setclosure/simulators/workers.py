@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from setclosure.errors import ConfigurationError, MissingExtraError
 from setclosure.processes import available_cores
 
+IGNORE_INTERRUPTS = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+"""What worker processes run first: Ctrl-C reaches the whole group of processes, and the campaign ends its workers."""
+
 SECONDS_TO_CONNECT = 20
 """How long to wait for a scheduler that was named."""
 
@@ -77,6 +80,7 @@ def open_workers(in_threads: bool, n: int | None = None, scheduler: str | None =
             memory_limit=None,
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
+            preload=[IGNORE_INTERRUPTS],
         )
     try:
         client = Client(scheduler or cluster, timeout=SECONDS_TO_CONNECT, set_as_default=False)
