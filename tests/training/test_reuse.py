@@ -48,6 +48,13 @@ def test_other_dynamics_on_the_same_closure_are_those_of_a_whole_fit(fit, no_sta
     assert reused.seconds["stage_one"] > 0  # what it took where it was trained
 
 
+def test_a_method_without_an_encoder_has_macrostates_to_take(fit, tmp_path):
+    none = "model={method: none, drift: {hidden: [8]}}"
+    fit(tmp_path / "first", none)
+    fit(tmp_path / "other", none, "training.stage_two.learning_rate=1e-4", reuse=[tmp_path / "first"])
+    assert (tmp_path / "other" / "reused.json").is_file()
+
+
 @pytest.mark.parametrize(
     "change",
     [

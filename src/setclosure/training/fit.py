@@ -232,14 +232,19 @@ class Training:
 
     def _reuse(self, facts: dict[str, Any], others: Sequence[Path]) -> None:
         """Copy what another fit has made with the same settings: with one seed it is the same to the bit."""
-        if (self.folder / "stage_one").exists() or not is_first_process():
+        begun = any((self.folder / name).exists() for name in ("stage_one", "encode.json"))
+        if begun or not is_first_process():
             return
         for other in others:
             # the record of the macrostates is written last: all before it is finished
             if not ((other / "encode.json").is_file() and (other / "fit.json").is_file()):
                 continue
             if _before_stage_two(read_json(other / "fit.json")) == _before_stage_two(facts):
-                shutil.copytree(other / "stage_one", self.folder / "stage_one")
+                if (other / "stage_one").exists():  # a method without an encoder has none
+                    unfinished = self.folder / ".stage_one.unfinished"  # renamed when it is whole
+                    shutil.rmtree(unfinished, ignore_errors=True)
+                    shutil.copytree(other / "stage_one", unfinished)
+                    unfinished.rename(self.folder / "stage_one")
                 for name in ("macrostates.safetensors", "encode.json"):
                     write_bytes(self.folder / name, (other / name).read_bytes())
                 write_json(self.folder / "reused.json", {"from": str(other)})
