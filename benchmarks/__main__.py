@@ -10,6 +10,7 @@ from rich.table import Table
 from benchmarks.flow import spline_flow_step
 from benchmarks.mixing import lennard_jones_campaign, mixing_ratio
 from benchmarks.particles import pair_energy, pair_forces
+from benchmarks.pixels import rendering
 from benchmarks.rollout import rollout_steps
 from benchmarks.training import encode, stage_one_step
 from setclosure.files import write_json

@@ -208,13 +208,17 @@ def exhibit(path: Path, metrics: tuple[str, ...]) -> str:
     return "\n".join([_table(head, rows), "", *content["notes"], f"Training seeds: {seeds}. {_provenance(facts)}", ""])
 
 
+CHOICES = ("what-helps", "baselines")
+"""Tables by which settings were chosen: on development data, and on a page of their own."""
+
+
 def reproduction(results: Path, folder: Path) -> str:
     """The status of every table and figure, and each as it was made at the largest scale that was committed."""
     rows, out = [], []
     for name, exhibit in EXHIBITS.items():
         there = [scale for scale in SCALES if (results / scale / f"{name}.json").is_file()]
         rows.append([f"`{name}`", exhibit.title, ", ".join(there) or "not run yet"])
-        if not there:
+        if not there or name in CHOICES:
             continue
         made = results / there[-1] / name
         title, _, body = made.with_suffix(".md").read_text().partition("\n")

@@ -6,7 +6,7 @@ import torch
 
 from setclosure.errors import ModelError
 from setclosure.microstates import MicrostateBatch
-from setclosure.symmetry import ParticleFrame, random_orthogonal, rotated, views
+from setclosure.symmetry import ParticleFrame, RawFrame, random_orthogonal, rotated, views
 
 
 @pytest.mark.parametrize(("d", "n"), [(1, 2), (2, 8), (3, 48)])
@@ -67,3 +67,11 @@ def test_a_feature_that_never_changes_is_named():
     x[..., 1] = 2.0
     with pytest.raises(ModelError, match=r"\[1\]"):
         ParticleFrame(2, "none").fit(MicrostateBatch.from_arrays(x))
+
+
+def test_the_frame_of_images_changes_nothing():
+    batch = MicrostateBatch.from_arrays(np.random.default_rng(0).uniform(0, 9, (3, 5, 3)))
+    frame = RawFrame(3)
+    frame.fit(batch)
+    assert frame(batch) is batch
+    assert frame.scale.tolist() == [1.0, 1.0, 1.0]

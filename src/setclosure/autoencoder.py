@@ -18,7 +18,7 @@ from setclosure.microstates import MicrostateBatch, MicrostateKind
 from setclosure.reconstruction.distribution import DistributionConfig
 from setclosure.seeds import torch_stream
 from setclosure.settings import OptionsError, Settings
-from setclosure.symmetry import ParticleFrame, Symmetry
+from setclosure.symmetry import ParticleFrame, RawFrame, Symmetry
 
 CHUNK_PARTICLES = defaultdict(lambda: 2**20, cpu=2**14)
 """Particles encoded at once, by kind of device: on a processor few enough that their activations stay in the cache."""
@@ -56,6 +56,10 @@ class ModelSettings(Settings):
                 config.check_options(options, part)
             elif options:
                 raise OptionsError([f"{part}: method '{self.method}' has no {part}, so it takes no such options."])
+        if row.encoder is not None and row.encoder.raw and self.symmetry != "none":
+            raise OptionsError(
+                [f"symmetry: method '{self.method}' reads images, so it takes 'none'; got '{self.symmetry}'."]
+            )
         return self
 
 
@@ -76,7 +80,8 @@ class Autoencoder(nn.Module):
         c = settings.closure_dim if row.encoder else 0
         self.settings, self.kind = settings, kind
         self.closure_dim = c * kind.n_species
-        self.frame = ParticleFrame(kind.n_features, settings.symmetry)
+        raw = row.encoder is not None and row.encoder.raw
+        self.frame = RawFrame(kind.n_features) if raw else ParticleFrame(kind.n_features, settings.symmetry)
         self.ordered = row.encoder is not None and row.encoder.ordered
         """Whether the encoder reads a list instead of a set (see :attr:`EncoderConfig.ordered`)."""
         self.encoder = row.encoder.model_validate(settings.encoder).build(kind, c) if row.encoder else None

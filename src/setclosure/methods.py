@@ -6,15 +6,19 @@ from dataclasses import dataclass
 
 from setclosure.decoders.base import DecoderConfig
 from setclosure.decoders.gaussian_mixture import GaussianMixtureConfig
+from setclosure.decoders.image import CNNDecoderConfig, ViTDecoderConfig
 from setclosure.decoders.pointwise import PointwiseMLPConfig
 from setclosure.decoders.spline_flow import SplineFlowConfig
 from setclosure.encoders.base import EncoderConfig
+from setclosure.encoders.cnn import CNNEncoderConfig
 from setclosure.encoders.deep_set import DeepSetConfig
 from setclosure.encoders.flat_mlp import FlatMLPConfig
 from setclosure.encoders.set_transformer import SetTransformerConfig
+from setclosure.encoders.vit import ViTEncoderConfig
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.reconstruction.chamfer import ChamferConfig
 from setclosure.reconstruction.distribution import DistributionConfig
+from setclosure.reconstruction.pixel_error import PixelErrorConfig
 from setclosure.reconstruction.squared_error import SquaredErrorConfig
 
 
@@ -52,6 +56,8 @@ METHODS: dict[str, Method] = {
     ),
     "ae-inve": Method("DeepSet, point-wise MLP, squared error", DeepSetConfig, PointwiseMLPConfig, SquaredErrorConfig),
     "ae-inve-cd": Method("DeepSet, point-wise MLP, Chamfer distance", DeepSetConfig, PointwiseMLPConfig, ChamferConfig),
+    "cnn": Method("CNN on images, CNN, squared error of pixels", CNNEncoderConfig, CNNDecoderConfig, PixelErrorConfig),
+    "vit": Method("ViT on images, ViT, squared error of pixels", ViTEncoderConfig, ViTDecoderConfig, PixelErrorConfig),
     "inve": Method("DeepSet trained by the dynamics alone", DeepSetConfig, dynamics_weight=1.0),
     "none": Method("no closure: the observable alone"),
 }

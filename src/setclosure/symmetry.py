@@ -70,6 +70,20 @@ class ParticleFrame(nn.Module):
             return batch.points - weights @ batch.points
 
 
+class RawFrame(ParticleFrame):
+    """No change of coordinates, for models of images: a pixel keeps its row, its column and its grey level."""
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__(n_features, "none")
+
+    def fit(self, batch: MicrostateBatch) -> None:
+        """Leave the shift at zero and the scale at one."""
+
+    def forward(self, batch: MicrostateBatch) -> MicrostateBatch:
+        """The batch itself."""
+        return batch
+
+
 def random_orthogonal(n: int, d: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
     """Orthogonal matrices ``(n, d, d)``, uniform in O(d) by QR with the signs of R's diagonal (Mezzadri 2007)."""
     q, r = torch.linalg.qr(torch.randn(n, d, d, generator=generator, device=device))

@@ -1,4 +1,4 @@
-"""What decoders are: conditional densities, and point-wise maps to a list of particles."""
+"""What decoders are: conditional densities, and maps to a list of particles or to an image."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from setclosure.images.raster import ImageGrid
 from setclosure.microstates import MicrostateKind
 from setclosure.settings import Settings
 
@@ -40,4 +41,15 @@ class PointwiseDecoder(Protocol):
 
     def __call__(self, closure: Tensor) -> Tensor:
         """Particles ``(B, N, d)`` from closures ``(B, S·c)``."""
+        ...
+
+
+class ImageDecoder(Protocol):
+    """A map from the closure of a whole microstate to an image of each species."""
+
+    grid: ImageGrid
+    """Which images it makes."""
+
+    def __call__(self, closure: Tensor) -> Tensor:
+        """Images ``(B, S, h, w)`` from closures ``(B, S·c)``."""
         ...

@@ -28,6 +28,10 @@ class EncoderConfig(Settings):
     """Whether the encoder reads a list of a fixed length instead of a set: it is then trained on random orders of the
     particles, and takes no other number of them."""
 
+    raw: ClassVar[bool] = False
+    """Whether the encoder reads particles in the units of the data instead of standardised ones: a pixel is a place in
+    an image. Such a method knows no symmetry."""
+
     def build(self, kind: MicrostateKind, closure_dim: int) -> nn.Module:
         """Make the :class:`Encoder` of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to build its encoder")

@@ -10,6 +10,9 @@ from setclosure.observables.registry import register
 
 @register("extension")
 def extension(microstates: MicrostateBatch) -> torch.Tensor:
-    """Largest minus smallest first feature of the particles, ``(B,)``."""
+    """Largest minus smallest first feature of the particles, ``(B,)``.
+
+    Of an image as a set of pixels that is its last minus its first column with a pixel that is not white.
+    """
     x, there = microstates.points[..., 0], microstates.mask
     return x.masked_fill(~there, -torch.inf).amax(dim=1) - x.masked_fill(~there, torch.inf).amin(dim=1)

@@ -34,7 +34,7 @@ STUDIES = {
 }
 
 
-OBSERVABLES = {"pair_energy": Word("pair energy")}
+OBSERVABLES = {"pair_energy": Word("pair energy"), "extension": Word("extension")}
 
 BOUNDARY = "boundary_"
 """Begins the names of splits that start with the boundary of two species at one place."""
@@ -44,6 +44,9 @@ SPLITS = {
     "validation": Word("Validation", "held back from training, used to choose weights"),
     "in_dst": Word("In distribution", "same distribution of initial states as in training"),
     "diff_init": Word("Other initial states", "initial states of a kind that training never showed"),
+    "fast": Word("Fast start", "one first microstate that unravels fast, with different noises"),
+    "medium": Word("Medium start", "one first microstate that unravels slower, with different noises"),
+    "slow": Word("Slow start", "one folded first microstate, with different noises"),
     "diff_n": Word("Other number of particles", "sets of another size than in training"),
 }
 
@@ -98,6 +101,7 @@ METRICS = {
         "X₀ flagged", "First microstates that the model itself found outside the range of its training data."
     ),
     "seconds": Word("Seconds of training"),
+    "extension": Word("Extension"),
     "kl": Word("KL(q_X ‖ p)"),
     "kl_shown": Word("KL(q_X ‖ p), of the set in the picture"),
     "permutation_deviation": Word("Largest deviation under permutations"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pydantic import Field, NonNegativeInt, field_validator
 
@@ -29,6 +29,9 @@ class SimulatedSplits(Protocol):
 
 class StudySettings(Settings):
     """What a run of any study says of its training; a study adds its name and its ``simulation``."""
+
+    unit_range: ClassVar[bool] = False
+    """Whether discrepancies are taken of observables scaled to [0, 1] by their training range."""
 
     study: str = Field(description="Which study this is.")
     seeds: tuple[NonNegativeInt, ...] = Field(

@@ -12,12 +12,14 @@ from setclosure.files import write_text
 from setclosure.methods import METHODS
 from setclosure.studies.interacting_particles import InteractingParticlesStudy
 from setclosure.studies.lennard_jones import LennardJonesStudy
+from setclosure.studies.polymer import PolymerStudy
 
 PACKAGE = Path(__file__).parents[1]
-Study = InteractingParticlesStudy | LennardJonesStudy
-STUDIES: dict[str, type[InteractingParticlesStudy] | type[LennardJonesStudy]] = {
+Study = InteractingParticlesStudy | LennardJonesStudy | PolymerStudy
+STUDIES: dict[str, type[InteractingParticlesStudy] | type[LennardJonesStudy] | type[PolymerStudy]] = {
     "interacting_particles": InteractingParticlesStudy,
     "lennard_jones": LennardJonesStudy,
+    "polymer": PolymerStudy,
 }
 
 

@@ -21,8 +21,20 @@ N_SAMPLES = 16
 N_PICKS, N_PERMUTATIONS, N_SNAPSHOTS, N_CLOSURE_FRAMES, GRID = 3, 3, 5, 16, 96
 
 
-def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path) -> dict[str, float]:
+def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path, unit_range: bool = False) -> dict[str, float]:
     """Predict every trajectory from its first frame, write the curves to ``path``, return the metrics.
+
+    Parameters
+    ----------
+    model : ClosureModel
+        Trained.
+    ensemble : Ensemble
+        A test.
+    path : Path
+        ``.npz`` to write.
+    unit_range : bool
+        Whether the discrepancies of a stochastic model are taken of observables scaled to [0, 1] by their training
+        range.
 
     Returns
     -------
@@ -41,10 +53,10 @@ def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path) -> dict[
     prediction = model.predict(x0, ensemble.n_frames - 1, samples=samples)
     predicted = prediction.observables  # (M, R, T, o)
     _, errors = mean_relative_error(truth[:, 1:], predicted[:, :, 1:].mean(axis=1))
+    low, high = (limit[: dynamics.n_observables].double().numpy() for limit in (dynamics.low, dynamics.high))
     if dynamics.is_stochastic:
-        metrics = distribution_metrics(truth, predicted[:, 0])
+        metrics = distribution_metrics(truth, predicted[:, 0], (low, high) if unit_range else None)
     else:
-        low, high = (limit[: dynamics.n_observables].double().numpy() for limit in (dynamics.low, dynamics.high))
         metrics = path_metrics(truth, predicted[:, 0], low, high)
     closure = _closures(model, ensemble)
     picks = _picks(errors)
@@ -90,13 +102,19 @@ def path_metrics(truth: np.ndarray, predicted: np.ndarray, low: np.ndarray, high
     return {"mre": mre, "mre_scaled": mean_relative_error(*scaled)[0], "mre_median": float(np.median(errors))}
 
 
-def distribution_metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+def distribution_metrics(
+    truth: np.ndarray, predicted: np.ndarray, unit_range: tuple[np.ndarray, np.ndarray] | None = None
+) -> dict[str, float]:
     """Distances of distributions over trajectories, ``(M, T, o)`` and ``(M', T, o)``, over all frames but the first.
 
-    ``mmd`` as printed in A.2 with its biased estimate, ``mmd_unbiased``, and :func:`moment_errors`.
+    ``mmd`` as printed in A.2 with its biased estimate, and ``mmd_unbiased``, of the observables, or with ``unit_range``
+    of what is zero at the first and one at the second of its vectors ``(o,)``; and :func:`moment_errors`.
     """
     q, p = truth[:, 1:], predicted[:, 1:]
-    return {"mmd": mmd(q, p), "mmd_unbiased": mmd(q, p, unbiased=True), **moment_errors(q, p)}
+    moments = moment_errors(q, p)
+    if unit_range is not None:
+        q, p = ((scaled_to_range(z, *unit_range) + 1.0) / 2.0 for z in (q, p))
+    return {"mmd": mmd(q, p), "mmd_unbiased": mmd(q, p, unbiased=True), **moments}
 
 
 def permutation_test(model: ClosureModel, ensemble: Ensemble, path: Path) -> float:

@@ -134,7 +134,7 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
         start = time.perf_counter()
         model = ClosureModel.load(target / "model")
         rows = {
-            split: evaluate_split(model, ensembles[split], target / "evaluation" / f"{split}.npz")
+            split: evaluate_split(model, ensembles[split], target / "evaluation" / f"{split}.npz", run.study.unit_range)
             for split in splits
             if model.parts.autoencoder.takes(ensembles[split])
         }

@@ -1,8 +1,8 @@
-"""Figure 6: a mixing fluid, and mean and band of both mixing ratios from three boundaries, ours against InvE."""
+"""Figures 6, 7 and 9: mean and spread of every observable over time, predicted by some methods and true."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -10,25 +10,43 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from setclosure.data.ensemble import Ensemble
+from setclosure.images.pixel_sets import BLACK, HEIGHT, WIDTH, images_of
 from setclosure.report.figures import draw_microstate
 from setclosure.report.load import Run, load_run
 from setclosure.report.style import INK, SERIES
+from setclosure.report.words import OBSERVABLES, SPLITS, label
+from setclosure.studies.pipeline import open_split
 from setclosure.studies.reproduction.exhibits import Column, Content, Order, Printed, Row, Table
 from setclosure.studies.reproduction.pieces import Piece, RunPiece
 
-COMPARED = ("ours", "inve")
-PREFIX = "boundary_"
+Pictures = Callable[[Any, RunPiece, list[str]], None]
+"""Draws the upper part of a figure: a subfigure, the piece of the first method and seed, and the splits."""
 
 
 @dataclass(frozen=True)
-class Figure6:
-    """Snapshots; mean and standard deviation over trajectories of R_AB and R_BA, predicted and true (Sec. 4.3).
+class Bands:
+    """Mean and one standard deviation over trajectories of each observable, predicted and true, below some pictures.
 
-    It shows the runs of Table 2: where that has been made, nothing is left to train.
+    Attributes
+    ----------
+    study : str
+        Whose runs are shown.
+    title : str
+        One line about it.
+    methods : tuple of str
+        Rows of its numbers, and lines of the figure.
+    splits : tuple of str
+        Beginnings of the names of the tests that it shows.
+    pictures : callable or None
+        What stands above.
     """
 
     study: str
-    title: str = "Figure 6: mixing ratios from three boundaries of the species"
+    title: str
+    methods: tuple[str, ...]
+    splits: tuple[str, ...]
+    pictures: Pictures | None = None
     printed: Printed = field(default_factory=dict)
     printed_metric: str = "inside_band"
 
@@ -37,49 +55,56 @@ class Figure6:
         return list(self._table(order).pieces(order))
 
     def show(self, order: Order) -> Content:
-        """The metrics of every boundary and seed; the picture of the first seed."""
+        """The metrics of every test and seed; the picture of the first seed."""
         table = self._table(order)
         content = table.show(order)
-        runs: dict[str, Run] = {}
+        firsts: dict[str, RunPiece] = {}
         for piece in table.pieces(order):
             if isinstance(piece, RunPiece):
-                runs.setdefault(piece.study.model.method, load_run(piece.folder))
+                firsts.setdefault(piece.study.model.method, piece)
         notes = [
-            "Columns: x of the boundary that separates the species at the start. One rollout from each first frame; "
-            "the bands are one standard deviation over trajectories."
+            "One rollout from each first frame; bands: one standard deviation over trajectories. `inside_band` is the "
+            "share of the frames at which the predicted mean lies in the true one."
         ]
-        figure = _draw(runs, content.columns)
-        return Content(content.columns, content.values, content.seeds, figure, notes)
+        return Content(content.columns, content.values, content.seeds, self._draw(firsts, content.columns), notes)
 
     def _table(self, order: Order) -> Table:
-        splits = [s for s in order.study(self.study, COMPARED[0], {}).simulation.splits() if s.startswith(PREFIX)]
-        return Table(self.title, self.study, tuple(map(Row, COMPARED)), tuple(Column(s, s) for s in splits))
+        names = order.study(self.study, self.methods[0], {}).simulation.splits()
+        shown = [name for name in names if name.startswith(self.splits)]
+        return Table(self.title, self.study, tuple(map(Row, self.methods)), tuple(Column(s, s) for s in shown))
 
-
-def _draw(runs: Mapping[str, Run], splits: list[str]) -> Figure:
-    ours = runs[COMPARED[0]]
-    figure = Figure(figsize=(10, 7.2), layout="constrained", facecolor="white")
-    upper, lower = cast(Any, figure.subfigures(2, 1, height_ratios=(1.0, 2.1), hspace=0.04))
-    for f, axes in enumerate(upper.subplots(1, len(ours.snapshots["frames"]), squeeze=False).flat):
-        draw_microstate(axes, ours.snapshots, f)
-    panels = lower.subplots(2, len(splits), sharex=True, sharey="row", squeeze=False)
-    names = [str(name) for name in ours.evaluations[splits[0]]["observable_names"]]
-    for row, name in enumerate(names):
-        for column, split in enumerate(splits):
-            axes = panels[row, column]
-            _band(axes, ours.evaluations[split]["times"], ours.evaluations[split]["truth"][..., row], "true", INK, "-")
-            for k, (method, run) in enumerate(runs.items()):
-                arrays = run.evaluations[split]
-                _band(axes, arrays["times"], arrays["predicted"][:, 0, :, row], method, SERIES[k], ("--", ":")[k % 2])
-            axes.margins(x=0)
+    def _draw(self, pieces: Mapping[str, RunPiece], splits: list[str]) -> Figure:
+        runs = {method: load_run(piece.folder) for method, piece in pieces.items()}
+        first = next(iter(runs.values()))
+        names = [str(name) for name in first.evaluations[splits[0]]["observable_names"]]
+        below = 2.4 * len(names)
+        figure = Figure(figsize=(10, below + (2.2 if self.pictures else 0.4)), layout="constrained", facecolor="white")
+        if self.pictures:
+            upper, lower = cast(Any, figure.subfigures(2, 1, height_ratios=(2.2, below), hspace=0.04))
+            self.pictures(upper, next(iter(pieces.values())), splits)
+        else:
+            lower = cast(Any, figure.subfigures(1, 1, squeeze=True))
+        panels = lower.subplots(len(names), len(splits), sharex=True, sharey="row", squeeze=False)
+        for (row, column), axes in np.ndenumerate(panels):
+            _panel(axes, runs, splits[column], row)
             if row == 0:
-                axes.set_title(f"boundary at x = {split.removeprefix(PREFIX)}")
+                axes.set_title(label(SPLITS, splits[column]))
             if column == 0:
-                axes.set_ylabel(f"${name[0]}_{{{name[2:]}}}$")
-    for axes in panels[-1]:
-        axes.set_xlabel("time")
-    panels[0, 0].legend(loc="lower right")
-    return figure
+                axes.set_ylabel(label(OBSERVABLES, names[row]))
+        for axes in panels[-1]:
+            axes.set_xlabel("time")
+        panels[0, 0].legend(loc="lower right")
+        return figure
+
+
+def _panel(axes: Axes, runs: Mapping[str, Run], split: str, row: int) -> None:
+    truth = next(iter(runs.values())).evaluations[split]
+    _band(axes, truth["times"], truth["truth"][..., row], "true", INK, "-")
+    for k, (method, run) in enumerate(runs.items()):
+        arrays = run.evaluations[split]
+        style = ("--", ":", "-.")[k % 3]
+        _band(axes, arrays["times"], arrays["predicted"][:, 0, :, row], method, SERIES[k % len(SERIES)], style)
+    axes.margins(x=0)
 
 
 def _band(axes: Axes, times: np.ndarray, paths: np.ndarray, name: str, tone: str, style: str) -> None:
@@ -87,3 +112,45 @@ def _band(axes: Axes, times: np.ndarray, paths: np.ndarray, name: str, tone: str
     mean, sd = paths.mean(axis=0), paths.std(axis=0, ddof=1)
     axes.fill_between(times, mean - sd, mean + sd, color=tone, alpha=0.14, linewidth=0)
     axes.plot(times, mean, style, color=tone, linewidth=1.6, label=name)
+
+
+# ── what stands above ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def snapshots(upper: Any, piece: RunPiece, splits: list[str]) -> None:
+    """Particles of the first test over the decoded density, at some times."""
+    arrays = load_run(piece.folder).snapshots
+    for f, axes in enumerate(upper.subplots(1, len(arrays["frames"]), squeeze=False).flat):
+        draw_microstate(axes, arrays, f)
+
+
+def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
+    """Frames 0, 100, 200 and 300 (or as many of the trajectory's thirds) of the first trajectory of every test."""
+    ensembles = [open_split(piece.data, split) for split in splits]
+    frames = shown_frames(ensembles[0].n_frames, 4)
+    panels = upper.subplots(len(splits), len(frames), squeeze=False)
+    for (row, column), axes in np.ndenumerate(panels):
+        draw_image(axes, ensembles[row], int(ensembles[row].usable[0]), int(frames[column]))
+        if row == 0:
+            axes.set_title(f"frame {frames[column]}")
+        if column == 0:
+            axes.set_ylabel(splits[row])
+
+
+def shown_frames(n_frames: int, n: int, spacing: int = 100) -> np.ndarray:
+    """Indices of ``n`` frames, ``spacing`` apart where the trajectory is long enough, else evenly."""
+    return np.arange(n) * min(spacing, (n_frames - 1) // (n - 1))
+
+
+def draw_image(axes: Axes, ensemble: Ensemble, trajectory: int, frame: int) -> None:
+    """A microstate of pixels as the image that it is, or of beads seen along z."""
+    points = ensemble.microstates(np.array([trajectory]), np.array([frame])).points.numpy()
+    if ensemble.layout.ragged:
+        image = images_of(points, np.array([points.shape[1]]), HEIGHT, WIDTH)[0]
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=BLACK, origin="lower", aspect="equal", interpolation="none")
+    else:
+        axes.scatter(points[0, :, 0], points[0, :, 1], c=INK, s=0.5)
+        axes.set(xlim=(-WIDTH / 2, WIDTH / 2), ylim=(-HEIGHT / 2, HEIGHT / 2), aspect="equal")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color("#d9dee5")

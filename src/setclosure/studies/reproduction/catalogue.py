@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from setclosure.studies.reproduction.bands import Bands, images, snapshots
 from setclosure.studies.reproduction.exhibits import Column, Exhibit, Row, Table
 from setclosure.studies.reproduction.figure4 import Figure4
 from setclosure.studies.reproduction.figure5 import Figure5
-from setclosure.studies.reproduction.figure6 import Figure6
+from setclosure.studies.reproduction.figure8 import Figure8
 
 PARTICLES = "interacting_particles"
 MIXING = "lennard_jones"
+POLYMER = "polymer"
+STARTS = ("fast", "medium", "slow")
 TESTS = tuple(Column(split, split) for split in ("in_dst", "diff_init", "diff_n"))
 SWEEP_BUDGET = {"training.stage_one.steps": 1500, "training.stage_two.steps": 6000, "training.stage_two.views": 1}
 """A third of the training of Table 1, for tables of many models that differ in one setting."""
@@ -129,7 +132,27 @@ EXHIBITS: dict[str, Exhibit] = {
         },
         printed_metric="mmd",
     ),
-    "figure6": Figure6(study=MIXING),
+    "figure6": Bands(
+        study=MIXING,
+        title="Figure 6: mixing ratios from three boundaries of the species",
+        methods=("ours", "inve"),
+        splits=("boundary_",),
+        pictures=snapshots,
+    ),
+    "figure7": Bands(
+        study=POLYMER,
+        title="Figure 7: extension of a polymer from three starts",
+        methods=("ours", "none"),
+        splits=STARTS,
+        pictures=images,
+    ),
+    "figure8": Figure8(study=POLYMER),
+    "figure9": Bands(
+        study=POLYMER,
+        title="Figure 9: extension of a polymer by models of images",
+        methods=("cnn", "vit"),
+        splits=STARTS,
+    ),
     "baselines": Table(
         title="Baselines: what was tried for each, on development data",
         study=PARTICLES,

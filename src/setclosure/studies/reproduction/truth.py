@@ -59,8 +59,10 @@ class TruthPiece:
         rows = {}
         for split in pipeline.tests(self.study):
             if split + pipeline.REPEAT in self.study.simulation.splits():
-                pair = (pipeline.open_split(self.data, name) for name in (split, split + pipeline.REPEAT))
-                rows[split] = distribution_metrics(*(ensemble.observables() for ensemble in pair))
+                truth, again = (
+                    pipeline.open_split(self.data, name).observables() for name in (split, split + pipeline.REPEAT)
+                )
+                rows[split] = distribution_metrics(truth, again)
         write_json(self.folder / "metrics.json", {"metrics": rows, "provenance": provenance()})
 
     def facts(self) -> dict[str, Any]:

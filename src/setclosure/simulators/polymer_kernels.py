@@ -1,0 +1,430 @@
+"""Numba kernels of a chain of touching beads on rigid rods: Brownian steps, overlaps, rods, and pivot moves.
+
+A step of 300 beads takes 10 to 12 µs on one core, which is why each part looks as it
+does (the file is a little over 400 lines because the parts are one step, and share constants and layout):
+
+- normal numbers come from a counter (no state, so that the loop is vectorised) by polynomials (1.4 µs for 900);
+- overlaps are looked for in tiles of 16 consecutive beads, whose boxes tell which pairs of tiles are far apart. Beads
+  move by a fifth of their diameter in a step, so a list of neighbours would have to be made anew all the time;
+- the tridiagonal systems of the rods, a long chain of dependent divisions, are eliminated from both ends at once.
+
+Coordinates are in single precision, like the stored frames: they are at most 150 where the spacing of such numbers is
+1e-5, and errors do not grow, as every step projects anew. The kernels take float64 as well. They release the
+interpreter's lock: threads run them side by side. Lengths are in bead diameters, and the friction of a bead is one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+TILE = 16
+"""Beads whose distances to one bead are computed together: the width of a vector of single precision."""
+
+ROD_TOLERANCE = np.float32(1e-4)
+"""Largest error of a rod's length after a step."""
+
+MOST_ITERATIONS = 60
+"""Of Newton's method. Steps of 0.02 need 3 to 4, one in a million 11, and each further one is three times rarer."""
+
+_F, _I, _U, _W = np.float32, np.int32, np.uint32, np.uint64
+_ONE, _HALF, _TWO, _TINY = _F(1.0), _F(0.5), _F(2.0), _F(1e-12)
+_SQRT_HALF = _I(0x3F3504F3)  # the bits of √½ as a float32
+_GOLDEN, _MIX_1, _MIX_2 = _W(0x9E3779B97F4A7C15), _W(0xBF58476D1CE4E5B9), _W(0x94D049BB133111EB)
+
+# NaN and infinity keep their meaning (no "nnan", "ninf"); sums may be reordered, which vectorisation needs
+_FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
+_jit = numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
+
+
+@_jit
+def counted_bits(keys: Any, counter: Any, bits: Any) -> None:
+    """Fill ``bits`` (n,) uint64 with numbers ``counter``, ``counter`` + 1, … of the stream of ``keys`` (2,) uint64.
+
+    Each is a function of its number alone: two rounds of multiplication and shifts (the finaliser of SplitMix64) of a
+    Weyl sequence that begins at the first key, with the second key mixed in between.
+    """
+    start, other = keys[0] + counter * _GOLDEN, keys[1]
+    for k in range(len(bits)):
+        z = start + _W(k) * _GOLDEN
+        z = ((z ^ (z >> _W(30))) * _MIX_1) ^ other
+        z = (z ^ (z >> _W(27))) * _MIX_2
+        bits[k] = z ^ (z >> _W(31))
+
+
+@_jit
+def normals(halves: Any, out: Any) -> None:
+    """Independent standard normal numbers ``out`` (n,) float32 from n/2 random words, given as ``halves`` (n,) uint32.
+
+    Box and Muller's method: one half of a word gives the radius √(−2 log u), and 30 bits of the other an angle in the
+    first quadrant, taken from its diagonal, so that short series suffice; the last two bits are the signs. The
+    functions of the library would keep the loops from being vectorised.
+    """
+    n = len(halves) // 2
+    for k in range(n):
+        u = (_F(halves[2 * k]) + _HALF) * _F(2.0**-32)
+        bits = _F(u).view(np.int32)
+        exponent = _I(_I(bits - _SQRT_HALF) >> _I(23))
+        mantissa = _I(bits - _I(exponent << _I(23))).view(np.float32)  # in √½ … √2
+        s = (mantissa - _ONE) / (mantissa + _ONE)
+        v = s * s
+        series = _ONE + v * (_F(1 / 3) + v * (_F(1 / 5) + v * (_F(1 / 7) + v * _F(1 / 9))))
+        out[k] = math.sqrt(max(-(_F(exponent) * _F(math.log(2)) + _TWO * s * series), _F(0.0)))
+    for k in range(n):
+        half, radius = halves[2 * k + 1], out[k]  # without √2, which the diagonal has
+        a = (_F(_I(half >> _U(2))) * _F(2.0**-30) - _HALF) * _F(math.pi / 2)
+        v = a * a
+        sine = a * (_ONE - v * (_F(1 / 6) - v * (_F(1 / 120) - v * _F(1 / 5040))))
+        cosine = _ONE - v * (_HALF - v * (_F(1 / 24) - v * (_F(1 / 720) - v * _F(1 / 40320))))
+        out[k] = _F(_I(1) - _I(_I(half & _U(1)) * _I(2))) * radius * (cosine - sine)
+        out[k + n] = _F(_I(1) - _I(half & _U(2))) * radius * (cosine + sine)
+
+
+@_jit
+def tile_boxes(x: Any, N: int, low: Any, high: Any) -> None:
+    """Least and largest coordinates of the beads of each tile, ``low`` and ``high`` (3, tiles), for ``x`` (3, ≥ N)."""
+    for k in range(3):
+        for tile in range(low.shape[1]):
+            least = most = x[k, tile * TILE]
+            for i in range(tile * TILE, min(tile * TILE + TILE, N)):
+                least, most = min(least, x[k, i]), max(most, x[k, i])
+            low[k, tile], high[k, tile] = least, most
+
+
+@_jit
+def remove_overlaps(x: Any, N: int, low: Any, high: Any, near: Any, push: Any) -> int:
+    """Move beads i and j with j > i + 1 that are closer than 1 apart, each by half of what is missing.
+
+    All moves are computed from the same positions, then added, so the order of the pairs does not matter.
+
+    Parameters
+    ----------
+    x : array
+        Positions ``(3, P + 2 + TILE)``, changed; P is a multiple of :data:`TILE`, and places from N on are far away.
+    N : int
+        Beads.
+    low, high, near, push : array
+        Space for the boxes of the tiles, ``(3, P / TILE)`` each, for counts, ``(N,)`` int32, and for the moves, of the
+        shape of ``x``.
+
+    Returns
+    -------
+    int
+        Overlaps that were found.
+    """
+    tile_boxes(x, N, low, high)
+    push[:] = 0
+    found = 0
+    px, py, pz = x[0], x[1], x[2]
+    near[:] = 0
+    for k in range(2, 2 + TILE):  # the next beads along the chain: where most overlaps are
+        for i in range(N):
+            dx, dy, dz = px[i + k] - px[i], py[i + k] - py[i], pz[i + k] - pz[i]
+            near[i] += _I(dx * dx + dy * dy + dz * dz < _ONE)
+    for i in range(N):
+        if near[i] > 0:
+            found += _push_from(x, i, i + 2, i + 2, push)
+    for a in range(low.shape[1]):
+        for b in range(a + 1, low.shape[1]):
+            if _gap(low, high, a, b) < _ONE:
+                for i in range(a * TILE, min(a * TILE + TILE, N)):
+                    if _gap_of_bead(low, high, b, x[0, i], x[1, i], x[2, i]) < _ONE:
+                        found += _push_from(x, i, b * TILE, i + 2 + TILE, push)
+    if found > 0:
+        for k in range(3):
+            place, move = x[k], push[k]
+            for i in range(N):
+                place[i] += move[i]
+    return found
+
+
+@_jit
+def _gap(low: Any, high: Any, a: int, b: int) -> Any:
+    """Largest gap, over the axes, between the boxes of two tiles; negative if they meet."""
+    gap = max(low[0, a] - high[0, b], low[0, b] - high[0, a])
+    gap = max(gap, low[1, a] - high[1, b], low[1, b] - high[1, a])
+    return max(gap, low[2, a] - high[2, b], low[2, b] - high[2, a])
+
+
+@_jit
+def _gap_of_bead(low: Any, high: Any, b: int, x: Any, y: Any, z: Any) -> Any:
+    """Largest gap, over the axes, between a bead's centre and the box of tile b."""
+    gap = max(low[0, b] - x, x - high[0, b], low[1, b] - y)
+    return max(gap, y - high[1, b], low[2, b] - z, z - high[2, b])
+
+
+@_jit
+def _push_from(x: Any, i: int, first: int, least: int, push: Any) -> int:
+    """Add the moves of bead i and of the TILE beads from ``first`` on; those before ``least`` have been seen."""
+    px, py, pz = x[0], x[1], x[2]
+    xi, yi, zi = px[i], py[i], pz[i]
+    near = 0
+    for j in range(first, first + TILE):  # vectorised, and mostly all that happens
+        dx, dy, dz = px[j] - xi, py[j] - yi, pz[j] - zi
+        near += 1 if dx * dx + dy * dy + dz * dz < _ONE else 0
+    if near == 0:
+        return 0
+    found = 0
+    for j in range(max(first, least), first + TILE):
+        dx, dy, dz = px[j] - xi, py[j] - yi, pz[j] - zi
+        square = dx * dx + dy * dy + dz * dz
+        if square < _ONE:
+            distance = math.sqrt(square) + _TINY
+            share = _HALF * (_ONE - distance) / distance
+            push[0, i] -= share * dx
+            push[1, i] -= share * dy
+            push[2, i] -= share * dz
+            push[0, j] += share * dx
+            push[1, j] += share * dy
+            push[2, j] += share * dz
+            found += 1
+    return found
+
+
+@_jit
+def solve_rods(off: Any, right: Any, ahead: Any, factor: Any, out: Any) -> None:
+    """Solve the symmetric tridiagonal system with 2 on the diagonal and ``off`` (n − 1,) beside it: ``out`` (n,).
+
+    Rows are eliminated from both ends towards the middle: two chains of divisions that do not wait for each other.
+    ``right`` (n,) is the right-hand side; ``ahead`` and ``factor`` (n,) are space.
+    """
+    n = len(right)
+    middle = n // 2
+    both = n - 1 - middle  # rows behind the middle; before it there are as many, or one more
+    g = G = off_g = off_G = right[0] * 0
+    inverse = INVERSE = off_g  # capitals: from the end
+    for k in range(both):
+        i = n - 1 - k
+        inverse, INVERSE = _ONE / (_TWO - off_g * off_g * inverse), _ONE / (_TWO - off_G * off_G * INVERSE)
+        g, G = (right[k] - off_g * g) * inverse, (right[i] - off_G * G) * INVERSE
+        off_g, off_G = off[k], off[i - 1]
+        ahead[k], ahead[i] = g, G
+        factor[k], factor[i] = off_g * inverse, off_G * INVERSE
+    for k in range(both, middle):
+        inverse = _ONE / (_TWO - off_g * off_g * inverse)
+        g = (right[k] - off_g * g) * inverse
+        off_g = off[k]
+        ahead[k], factor[k] = g, off_g * inverse
+    g = (right[middle] - off_g * g - off_G * G) / (_TWO - off_g * off_g * inverse - off_G * off_G * INVERSE)
+    out[middle] = G = g
+    for k in range(1, both + 1):
+        g = ahead[middle - k] - factor[middle - k] * g
+        G = ahead[middle + k] - factor[middle + k] * G
+        out[middle - k], out[middle + k] = g, G
+    if middle > both:
+        out[0] = ahead[0] - factor[0] * g
+
+
+@_jit
+def project_rods(x: Any, N: int, rods: Any, space: Any) -> int:
+    """Move the beads along their rods until every rod has length 1: Newton's method.
+
+    One iteration: with unit vectors u_i along the rods as they are now, of lengths l_i, solve
+    2 λ_i − (u_i·u_{i−1}) λ_{i−1} − (u_i·u_{i+1}) λ_{i+1} = l_i − 1 and move bead i by λ_i u_i − λ_{i−1} u_{i−1}.
+    Directions that stay those of the step's start (SHAKE) often have no solution at all after moves as long as here.
+
+    Parameters
+    ----------
+    x : array
+        Positions ``(3, ≥ N)``, changed; their mean stays.
+    N : int
+        Beads.
+    rods : array
+        Space for the rods, ``(3, N − 1)``.
+    space : array
+        Space for the linear system, ``(6, N − 1)``.
+
+    Returns
+    -------
+    int
+        Iterations, or −1 if :data:`MOST_ITERATIONS` did not suffice.
+    """
+    n = N - 1
+    error, scale, off, ahead, factor, force = space[0], space[1], space[2, : n - 1], space[3], space[4], space[5]
+    dx, dy, dz = rods[0], rods[1], rods[2]
+    for iteration in range(MOST_ITERATIONS):
+        if _measure_rods(x, rods, error, scale) == 0:
+            return iteration
+        for k in range(3):
+            rod = rods[k]
+            for i in range(n):
+                rod[i] *= scale[i]
+        for i in range(n - 1):
+            off[i] = -(dx[i] * dx[i + 1] + dy[i] * dy[i + 1] + dz[i] * dz[i + 1])
+        solve_rods(off, error, ahead, factor, force)
+        for k in range(3):
+            place, rod = x[k], rods[k]
+            for i in range(n):
+                rod[i] *= force[i]
+            for i in range(n):
+                place[i] += rod[i]
+            for i in range(n):
+                place[i + 1] -= rod[i]
+    return -1
+
+
+@_jit
+def _measure_rods(x: Any, rods: Any, error: Any, scale: Any) -> int:
+    """Write the rods (3, n), their lengths less 1 and one over their lengths (n,); count those that are wrong."""
+    dx, dy, dz = rods[0], rods[1], rods[2]
+    for k in range(3):
+        place, rod = x[k], rods[k]
+        for i in range(len(error)):
+            rod[i] = place[i + 1] - place[i]
+    for i in range(len(error)):
+        length = math.sqrt(dx[i] * dx[i] + dy[i] * dy[i] + dz[i] * dz[i])
+        error[i], scale[i] = length - _ONE, _ONE / length
+    wrong = 0
+    for i in range(len(error)):
+        wrong += 0 if abs(error[i]) <= ROD_TOLERANCE else 1  # NaN is wrong too
+    return wrong
+
+
+@_jit
+def brownian_frames(
+    start: Any, rate: Any, noise: Any, time_step: Any, stride: int, repel: bool, keys: Any, until: Any, frames: Any
+) -> Any:
+    """Brownian dynamics of a chain in planar elongational flow; every ``stride``-th state goes to ``frames``.
+
+    One step: x ← x + Δt ε̇ (x, −y, 0) + noise · √(2 Δt) ξ for each bead, then overlaps are removed once, then the rods
+    get their lengths back. The mean of the beads is taken to the origin at every frame: it is carried away by the
+    flow and changes nothing else.
+
+    Parameters
+    ----------
+    start : array
+        Beads ``(N, 3)``; its dtype is that of the computation.
+    rate, noise, time_step : float
+        ε̇; the square root of kT; Δt.
+    stride : int
+        Steps from one frame to the next.
+    repel : bool
+        Whether overlaps are removed.
+    keys : array
+        Key of the stream of random numbers, ``(2,)`` uint64.
+    until : float
+        Stop at the first frame with this extension; infinity for never.
+    frames : array
+        ``(T, N, 3)`` float32, written.
+
+    Returns
+    -------
+    int
+        Frames that were written, the last with the extension ``until``; T if it was not reached. Negative: the rods
+        could not be kept after this many frames.
+    array
+        Where the mean of the beads went before each frame, ``(T, 3)``.
+    """
+    N, T = len(start), len(frames)
+    P = (N + TILE - 1) // TILE * TILE
+    x, push = np.empty((3, P + 2 + TILE), start.dtype), np.empty((3, P + 2 + TILE), start.dtype)
+    x[:] = 1e9  # beyond the chain's end nothing overlaps
+    x[:, :N] = start.T
+    low, high = np.empty((3, P // TILE), start.dtype), np.empty((3, P // TILE), start.dtype)
+    near = np.empty(N, np.int32)
+    rods, space = np.empty((3, N - 1), start.dtype), np.empty((6, N - 1), start.dtype)
+    bits, xi = np.empty(3 * P // 2, np.uint64), np.empty(3 * P, np.float32)
+    halves, words = bits.view(np.uint32), np.uint64(0)
+    grow = (_F(1 + rate * time_step), _F(1 - rate * time_step), _ONE)
+    size = _F(noise * math.sqrt(2 * time_step))
+    means = np.zeros((T, 3))
+    for t in range(T):
+        for _ in range(stride if t > 0 else 0):
+            counted_bits(keys, words, bits)
+            normals(halves, xi)
+            words += _W(len(bits))
+            for k in range(3):
+                place, kick, factor = x[k], xi[k * P : k * P + N], grow[k]
+                for i in range(N):
+                    place[i] = factor * place[i] + size * kick[i]
+            if repel:
+                remove_overlaps(x, N, low, high, near, push)
+            if project_rods(x, N, rods, space) < 0:
+                return -t, means
+        for k in range(3):
+            mean = 0.0
+            for i in range(N):
+                mean += x[k, i]
+            means[t, k] = mean / N
+            for i in range(N):
+                x[k, i] -= means[t, k]
+                frames[t, i, k] = x[k, i]
+        if frames[t, :, 0].max() - frames[t, :, 0].min() >= until:
+            return t + 1, means
+    return T, means
+
+
+@_jit
+def pivot(points: Any, joints: Any, quaternions: Any, repel: bool, moved: Any) -> int:
+    """Pivot moves of a chain: turn its shorter end about a bead, and keep that if no two beads overlap.
+
+    The rod in the middle never turns.
+
+    Parameters
+    ----------
+    points : array
+        Beads ``(N, 3)``, changed; neighbours are 1 apart.
+    joints : array
+        Beads that the moves turn about, ``(n,)``, in 1 … N − 2.
+    quaternions : array
+        The rotations, ``(n, 4)``; normalised here.
+    repel : bool
+        Whether beads i and j with j > i + 1 must be at least 1 apart.
+    moved : array
+        Space, ``(N, 3)``.
+
+    Returns
+    -------
+    int
+        Moves that were kept.
+    """
+    N, kept = len(points), 0
+    turn = np.empty((3, 3))
+    for n in range(len(joints)):
+        joint = joints[n]
+        step = 1 if joint >= N // 2 else -1  # the end that moves
+        last = N if step == 1 else -1
+        rotation(quaternions[n], turn)
+        for i in range(joint + step, last, step):
+            for k in range(3):
+                moved[i, k] = points[joint, k]
+                for m in range(3):
+                    moved[i, k] += turn[k, m] * (points[i, m] - points[joint, m])
+        if not (repel and _meets(points, moved, joint, step, last)):
+            for i in range(joint + step, last, step):
+                points[i] = moved[i]
+            kept += 1
+    return kept
+
+
+@_jit
+def rotation(q: Any, turn: Any) -> None:
+    """The rotation matrix of a quaternion of any length, written to ``turn`` (3, 3)."""
+    s = 2 / (q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
+    for k in range(3):
+        a, b, c = q[1 + k], q[1 + (k + 1) % 3], q[1 + (k + 2) % 3]
+        turn[k, k] = 1 - s * (b * b + c * c)
+        turn[k, (k + 1) % 3] = s * (a * b - c * q[0])
+        turn[k, (k + 2) % 3] = s * (a * c + b * q[0])
+
+
+@_jit
+def _meets(points: Any, moved: Any, joint: int, step: int, last: int) -> bool:
+    """Whether a bead that moved is less than 1 from one that did not, other than its neighbour.
+
+    Looks outwards from the joint, where overlaps are likely. As rods have length 1, after a distance r no bead
+    fewer than r − 1 rods further on can be too close.
+    """
+    other = 0 if step == 1 else len(points) - 1
+    for i in range(joint + step, last, step):
+        j = joint - step if i == joint + step else joint
+        while (j - other) * step >= 0:
+            dx, dy, dz = moved[i, 0] - points[j, 0], moved[i, 1] - points[j, 1], moved[i, 2] - points[j, 2]
+            distance = math.sqrt(dx * dx + dy * dy + dz * dz)
+            if distance < 1 - 1e-9:
+                return True
+            j -= step * max(1, math.ceil(distance - 1 - 1e-9))
+    return False

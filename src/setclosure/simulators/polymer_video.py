@@ -1,0 +1,40 @@
+"""A polymer as a video: the chain of :mod:`setclosure.simulators.polymer`, seen as images or as its beads."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from setclosure.data.images import image_layout, image_trajectory
+from setclosure.data.trajectory import Layout, Trajectory
+from setclosure.simulators.polymer import Polymer
+
+
+class PolymerVideo(Polymer):
+    """:class:`Polymer` whose microstates are the images of its frames (A.5), as sets of pixels.
+
+    Examples
+    --------
+    >>> video = PolymerVideo(n_beads=20, n_frames=5)
+    >>> video.layout.ragged, video.simulate(np.random.default_rng(0)).points.shape[::2]
+    (True, (5, 3))
+    """
+
+    microstates: Literal["pixels", "beads"] = Field(
+        "pixels", description="What a microstate is: the pixels of the image that are not white, or the beads."
+    )
+    most_pixels: int = Field(2000, ge=1, description="Pixels for which there is room in every frame.")
+
+    @property
+    def layout(self) -> Layout:
+        """What all trajectories have in common."""
+        beads = super().layout
+        return beads if self.microstates == "beads" else image_layout(beads.name, beads.times, self.most_pixels)
+
+    def simulate(self, rng: np.random.Generator) -> Trajectory:
+        """Simulate one trajectory: pixels ``(T, N, 3)`` with counts, or beads, and their extension ``(T, 1)``."""
+        if self.microstates == "beads":
+            return super().simulate(rng)
+        return image_trajectory(self.run(self.initial(rng), rng), self.most_pixels)

@@ -1,0 +1,47 @@
+"""The study of Sec. 4.4: a polymer that a flow stretches, from its video."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from setclosure.settings import Settings
+from setclosure.simulators.polymer_video import PolymerVideo
+from setclosure.studies.base import StudySettings
+
+TESTS = ("fast", "medium", "slow")
+
+
+class SplitSizes(Settings):
+    """Trajectories in each split."""
+
+    train: int = Field(150, ge=2, description="Training, each from a coil of its own.")
+    validation: int = Field(30, ge=1, description="Validation, from the same distribution.")
+    each_test: int = Field(50, ge=2, description="Tests fast, medium and slow: one start each, many noises.")
+
+
+class SimulationSettings(Settings):
+    """The simulations of all splits."""
+
+    seed: int = Field(0, ge=0, description="Root seed of the data; the same data serves every training seed.")
+    system: PolymerVideo = Field(default_factory=PolymerVideo, description="The training system.")
+    trajectories: SplitSizes = Field(default_factory=SplitSizes)
+
+    def splits(self) -> dict[str, tuple[PolymerVideo, int]]:
+        """The simulator and the number of trajectories of each split."""
+        n = self.trajectories
+        return {
+            "train": (self.system, n.train),
+            "validation": (self.system, n.validation),
+            **{start: (self.system.model_copy(update={"start": start}), n.each_test) for start in TESTS},
+        }
+
+
+class PolymerStudy(StudySettings):
+    """The whole configuration of a run."""
+
+    unit_range: ClassVar[bool] = True  # an extension of hundreds is far beyond the kernels of the MMD
+
+    study: Literal["polymer"]
+    simulation: SimulationSettings = Field(default_factory=SimulationSettings)
