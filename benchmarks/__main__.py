@@ -21,6 +21,7 @@ ALL = (
     pair_energy,
     lennard_jones_campaign,
     mixing_ratio,
+    rendering,
     spline_flow_step,
     stage_one_step,
     encode,
