@@ -1,7 +1,7 @@
 """Numba kernels of a chain of touching beads on rigid rods: Brownian steps, overlaps, rods, and pivot moves.
 
-A step of 300 beads takes 10 to 12 µs on one core, which is why each part looks as it
-does (the file is a little over 400 lines because the parts are one step, and share constants and layout):
+A step of 300 beads takes 10 to 12 µs on one core, which is why each part looks as it does (the file is a little over
+400 lines because the parts are one step, and share constants and layout):
 
 - normal numbers come from a counter (no state, so that the loop is vectorised) by polynomials (1.4 µs for 900);
 - overlaps are looked for in tiles of 16 consecutive beads, whose boxes tell which pairs of tiles are far apart. Beads
