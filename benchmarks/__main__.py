@@ -11,6 +11,7 @@ from benchmarks.flow import spline_flow_step
 from benchmarks.mixing import lennard_jones_campaign, mixing_ratio
 from benchmarks.particles import pair_energy, pair_forces
 from benchmarks.pixels import rendering
+from benchmarks.polymer import polymer_steps
 from benchmarks.rollout import rollout_steps
 from benchmarks.training import encode, stage_one_step
 from setclosure.files import write_json
@@ -22,6 +23,7 @@ ALL = (
     lennard_jones_campaign,
     mixing_ratio,
     rendering,
+    polymer_steps,
     spline_flow_step,
     stage_one_step,
     encode,
