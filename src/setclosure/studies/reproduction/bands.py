@@ -143,14 +143,18 @@ def shown_frames(n_frames: int, n: int, spacing: int = 100) -> np.ndarray:
 
 
 def draw_image(axes: Axes, ensemble: Ensemble, trajectory: int, frame: int) -> None:
-    """A microstate of pixels as the image that it is, or of beads seen along z."""
+    """A microstate of pixels as the image that it is, or of beads seen along z; as wide as the longest chain needs."""
     points = ensemble.microstates(np.array([trajectory]), np.array([frame])).points.numpy()
     if ensemble.layout.ragged:
         image = images_of(points, np.array([points.shape[1]]), HEIGHT, WIDTH)[0]
-        axes.imshow(image, cmap="gray_r", vmin=0, vmax=BLACK, origin="lower", aspect="equal", interpolation="none")
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=BLACK, origin="lower", interpolation="none")
+        middle = (WIDTH / 2, HEIGHT / 2)
     else:
         axes.scatter(points[0, :, 0], points[0, :, 1], c=INK, s=0.5)
-        axes.set(xlim=(-WIDTH / 2, WIDTH / 2), ylim=(-HEIGHT / 2, HEIGHT / 2), aspect="equal")
+        middle = (0.0, 0.0)
+    reach = min(0.6 * float(ensemble.observables()[..., 0].max()), WIDTH / 2)
+    up = min(0.3 * reach, HEIGHT / 2)
+    axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - up, middle[1] + up), aspect="equal")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color("#d9dee5")

@@ -32,7 +32,8 @@ def markdown(title: str, printed_metric: str, result: dict[str, Any]) -> str:
     metrics = {m for columns in result["rows"].values() for cell in columns.values() for m in cell}
     seeds = result["provenance"]["seeds"]
     out = [f"# {title}", "", _source(result), ""]
-    many = f"mean ± standard deviation of {len(seeds)} training seeds" if len(seeds) > 1 else "one training seed"
+    of = {0: "of the simulations", 1: "one training seed"}
+    many = of.get(len(seeds), f"mean ± standard deviation of {len(seeds)} training seeds")
     for metric in [m for m in ORDER if m in metrics] + sorted(metrics - set(ORDER)):
         if metric.startswith("seconds_"):
             continue  # the parts of a sum, in the JSON file
@@ -67,8 +68,9 @@ def _source(result: dict[str, Any]) -> str:
 def _provenance(facts: dict[str, Any]) -> str:
     machine = facts["machine"]
     commits = sorted({piece["commit"][:12] for piece in facts["pieces"].values() if piece.get("commit")})
+    seeds = f"Seeds {', '.join(map(str, facts['seeds']))}; trained" if facts["seeds"] else "Made"
     return (
-        f"Seeds {', '.join(map(str, facts['seeds']))}; trained with commit {', '.join(commits) or 'unknown'}; "
+        f"{seeds} with commit {', '.join(commits) or 'unknown'}; "
         f"{machine['processor']}, {machine['cores']} cores, GPU: {machine['gpu'] or 'none'}; "
         + ", ".join(f"{name} {number}" for name, number in facts["versions"].items() if number)
         + "."
