@@ -161,7 +161,7 @@ def moment_errors(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
 
     With the moments m and s of each frame and observable,
 
-        mean_error = Σ_t |m_pred − m_true| / Σ_t |m_true|,  sd_error = Σ_t |s_pred − s_true| / Σ_t s_true,
+        mean_error = Σ_t abs(m_pred − m_true) / Σ_t abs(m_true),  sd_error = Σ_t abs(s_pred − s_true) / Σ_t s_true,
 
     each averaged over the observables; ``inside_band`` is the share of the frames at which, for every observable, the
     predicted mean lies within one true standard deviation of the true mean.
