@@ -18,8 +18,8 @@ def render(beads: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Images of chains of beads, as the paper makes them (A.5).
 
     Bead i is the normalised Gaussian N((x, y); (x_i, y_i), σ_i²) with σ_i = max(abs(z_i − mean z) / 5, 1). The
-    Gaussians of a frame are summed at the whole numbers x = −250 … 249, y = −50 … 49, divided by the largest sum, and rounded to
-    the grey levels 0 … 255.
+    Gaussians of a frame are summed at the whole numbers x = −250 … 249, y = −50 … 49, divided by the largest sum, and
+    rounded to the grey levels 0 … 255.
 
     A Gaussian is added where it is more than 10⁻¹² of its own peak. What is left out of a frame of N beads in view is
     less than 1.3 · 255 · 10⁻¹² N σ² grey levels, where σ is the ratio of its widest to its narrowest blob: 10⁻⁷ for 300
