@@ -219,7 +219,8 @@ def _draw(panels: list[Panel], settings: Figure4Settings) -> Figure:
         axes.plot(curves["points"], np.zeros(len(curves["points"])), "|", color=SERIES[0], markersize=7, alpha=0.5,
                   clip_on=False)  # fmt: skip
         axes.set_title(
-            f"ε = {panel.bandwidth:g}, $\\hat{{z}}$ of dimension {panel.closure_dim}, KL {panel.metrics()['kl_shown']:.3f}"
+            f"ε = {panel.bandwidth:g}, $\\hat{{z}}$ of dimension {panel.closure_dim}, "
+            f"KL {panel.metrics()['kl_shown']:.3f}"
         )
         axes.set(xlim=(GRID[0], GRID[-1]), ylim=(0, None))
         axes.tick_params(colors=INK)
