@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from setclosure.data.images import bead_layout
 from setclosure.data.trajectory import Array, Layout, Trajectory
 from setclosure.errors import SimulationError
 from setclosure.processes import available_cores
@@ -109,15 +110,9 @@ class Polymer(Settings):
     @property
     def layout(self) -> Layout:
         """What all trajectories have in common."""
-        return Layout(
-            name="polymer in elongational flow",
-            times=tuple((np.arange(self.n_frames) * self.frame_interval).tolist()),
-            n_features=3,
-            max_particles=self.n_beads,
-            observable="extension",
-            observable_names=("extension",),
-            units="lengths in diameters of a bead, times in that squared times its friction over kT",
-        )
+        times = tuple((np.arange(self.n_frames) * self.frame_interval).tolist())
+        units = "lengths in diameters of a bead, times in that squared times its friction over kT"
+        return bead_layout("polymer in elongational flow", times, self.n_beads, units)
 
     def initial(self, rng: np.random.Generator) -> Array:
         """First frame of a trajectory, ``(N, 3)``, with its centre of mass at the origin."""

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from pydantic import Field, NonNegativeInt, field_validator
 
 from setclosure.autoencoder import ModelSettings
 from setclosure.settings import Settings
-from setclosure.simulators.base import Simulator
 from setclosure.training.fit import FitSettings
 
 FITTED_ON = ("train", "validation")
 
 
-class SimulatedSplits(Protocol):
-    """The section ``simulation`` of a study."""
+class SimulationBase(Settings):
+    """What the section ``simulation`` of every study begins with; a study adds its systems and ``splits()``."""
 
-    @property
-    def seed(self) -> int:
-        """Root seed of the data."""
-
-    def splits(self) -> Mapping[str, tuple[Simulator, int]]:
-        """The simulator and the number of trajectories of each split."""
-        ...
+    seed: int = Field(0, ge=0, description="Root seed of the data; the same data serves every training seed.")
 
 
 class StudySettings(Settings):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from setclosure.settings import Settings
 from setclosure.simulators.interacting_particles import InteractingParticles
-from setclosure.studies.base import StudySettings
+from setclosure.studies.base import SimulationBase, StudySettings
 
 
 class SplitSizes(Settings):
@@ -21,10 +21,9 @@ class SplitSizes(Settings):
     diff_n: int = Field(200, ge=1, description="Test: 400 particles instead of 300.")
 
 
-class SimulationSettings(Settings):
+class SimulationSettings(SimulationBase):
     """The simulations of all splits."""
 
-    seed: int = Field(0, ge=0, description="Root seed of the data; the same data serves every training seed.")
     system: InteractingParticles = Field(default_factory=InteractingParticles, description="The training system.")
     diff_init_components: int = Field(3, ge=1, description="Clusters at the start of diff_init.")
     diff_n_particles: int = Field(400, ge=2, description="Particles of diff_n.")

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from setclosure.settings import Settings
 from setclosure.simulators.lennard_jones import LennardJones
-from setclosure.studies.base import StudySettings
+from setclosure.studies.base import SimulationBase, StudySettings
 
 
 class SplitSizes(Settings):
@@ -22,10 +22,9 @@ class SplitSizes(Settings):
     each_boundary: int = Field(100, ge=2, description="Tests boundary_X: starts with the boundary at X (Figure 6).")
 
 
-class SimulationSettings(Settings):
+class SimulationSettings(SimulationBase):
     """The simulations of all splits."""
 
-    seed: int = Field(0, ge=0, description="Root seed of the data; the same data serves every training seed.")
     system: LennardJones = Field(default_factory=LennardJones, description="The training system.")
     diff_init_boundaries: tuple[tuple[float, float], ...] = Field(
         ((8.0, 10.0), (22.0, 24.0)), min_length=1, description="Intervals of the boundary in diff_init."

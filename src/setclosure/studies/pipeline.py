@@ -42,7 +42,7 @@ def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: 
         pool: Workers | None = None  # processes take seconds to start: once for all splits, and if they are needed
         for split, (simulator, n) in study.simulation.splits().items():
             path = folder / f"{split}.zarr"
-            there = path.exists() and bool(Ensemble.open(path).committed.all())
+            there = is_simulated(folder, split)
             if not there and pool is None:
                 pool = stack.enter_context(open_workers(simulator.in_threads, workers, scheduler))
             timed = nullcontext() if there else _timed(folder / "seconds.json", split)  # looking is not simulating
@@ -50,6 +50,12 @@ def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: 
                 simulate_ensemble(
                     path, simulator, n, study.simulation.seed, split, workers=pool or workers, progress=advance
                 )
+
+
+def is_simulated(folder: Path, split: str) -> bool:
+    """Whether every trajectory of a split was committed to the data folder."""
+    path = folder / f"{split}.zarr"
+    return path.exists() and bool(Ensemble.open(path).committed.all())
 
 
 def tests(study: Study) -> list[str]:

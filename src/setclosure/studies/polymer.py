@@ -8,7 +8,7 @@ from pydantic import Field
 
 from setclosure.settings import Settings
 from setclosure.simulators.polymer_video import PolymerVideo
-from setclosure.studies.base import StudySettings
+from setclosure.studies.base import SimulationBase, StudySettings
 
 TESTS = ("fast", "medium", "slow")
 
@@ -21,10 +21,9 @@ class SplitSizes(Settings):
     each_test: int = Field(50, ge=2, description="Tests fast, medium and slow: one start each, many noises.")
 
 
-class SimulationSettings(Settings):
+class SimulationSettings(SimulationBase):
     """The simulations of all splits."""
 
-    seed: int = Field(0, ge=0, description="Root seed of the data; the same data serves every training seed.")
     system: PolymerVideo = Field(default_factory=PolymerVideo, description="The training system.")
     trajectories: SplitSizes = Field(default_factory=SplitSizes)
 

@@ -128,9 +128,10 @@ def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
     """Frames 0, 100, 200 and 300 (or as many of the trajectory's thirds) of the first trajectory of every test."""
     ensembles = [open_split(piece.data, split) for split in splits]
     frames = shown_frames(ensembles[0].n_frames, 4)
+    longest = [longest_chain(ensemble) for ensemble in ensembles]
     panels = upper.subplots(len(splits), len(frames), squeeze=False)
     for (row, column), axes in np.ndenumerate(panels):
-        draw_image(axes, ensembles[row], int(ensembles[row].usable[0]), int(frames[column]))
+        draw_image(axes, ensembles[row], int(ensembles[row].usable[0]), int(frames[column]), longest[row])
         if row == 0:
             axes.set_title(f"frame {frames[column]}")
         if column == 0:
@@ -142,8 +143,13 @@ def shown_frames(n_frames: int, n: int, spacing: int = 100) -> np.ndarray:
     return np.arange(n) * min(spacing, (n_frames - 1) // (n - 1))
 
 
-def draw_image(axes: Axes, ensemble: Ensemble, trajectory: int, frame: int) -> None:
-    """A microstate of pixels as the image that it is, or of beads seen along z; as wide as the longest chain needs."""
+def longest_chain(ensemble: Ensemble) -> float:
+    """The largest extension of an ensemble."""
+    return float(ensemble.observables()[..., 0].max())
+
+
+def draw_image(axes: Axes, ensemble: Ensemble, trajectory: int, frame: int, longest: float) -> None:
+    """A microstate of pixels as the image that it is, or of beads seen along z; as wide as the ``longest`` chain."""
     points = ensemble.microstates(np.array([trajectory]), np.array([frame])).points.numpy()
     if ensemble.layout.ragged:
         image = images_of(points, np.array([points.shape[1]]), HEIGHT, WIDTH)[0]
@@ -152,7 +158,7 @@ def draw_image(axes: Axes, ensemble: Ensemble, trajectory: int, frame: int) -> N
     else:
         axes.scatter(points[0, :, 0], points[0, :, 1], c=INK, s=0.5)
         middle = (0.0, 0.0)
-    reach = min(0.6 * float(ensemble.observables()[..., 0].max()), WIDTH / 2)
+    reach = min(0.6 * longest, WIDTH / 2)
     up = min(0.3 * reach, HEIGHT / 2)
     axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - up, middle[1] + up), aspect="equal")
     axes.set(xticks=[], yticks=[])

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from setclosure.provenance import provenance
 from setclosure.studies.configuration import Study
-from setclosure.studies.pipeline import open_split
-from setclosure.studies.reproduction.bands import draw_image, shown_frames
+from setclosure.studies.pipeline import is_simulated, open_split
+from setclosure.studies.reproduction.bands import draw_image, longest_chain, shown_frames
 from setclosure.studies.reproduction.exhibits import Content, Order, Printed
 from setclosure.studies.reproduction.pieces import data_folder, make_data
 
@@ -38,7 +38,7 @@ class DataPiece:
     @property
     def finished(self) -> bool:
         """Whether all splits are there."""
-        return all((self.data / f"{split}.zarr").exists() for split in self.study.simulation.splits())
+        return all(is_simulated(self.data, split) for split in self.study.simulation.splits())
 
     def prepare(self) -> None:
         """Simulate what is missing."""
@@ -73,9 +73,10 @@ class Figure8:
         frames = shown_frames(ensemble.n_frames, N_FRAMES)
         first = int(ensemble.usable[0])
         figure = Figure(figsize=(8, 0.62 * len(frames)), layout="constrained", facecolor="white")
+        longest = longest_chain(ensemble)
         extension = ensemble.observables(ensemble.usable[:1])[0, :, 0]
         for axes, frame in zip(figure.subplots((len(frames) + 1) // 2, 2).flat, frames, strict=False):
-            draw_image(axes, ensemble, first, int(frame))
+            draw_image(axes, ensemble, first, int(frame), longest)
             axes.set_title(f"frame {frame}, extension {extension[frame]:.0f}", loc="left")
         for axes in figure.axes[len(frames) :]:
             axes.remove()
