@@ -12,6 +12,7 @@ from benchmarks.mixing import lennard_jones_campaign, mixing_ratio
 from benchmarks.particles import pair_energy, pair_forces
 from benchmarks.pixels import rendering
 from benchmarks.polymer import polymer_steps
+from benchmarks.ragged import ragged_training
 from benchmarks.rollout import rollout_steps
 from benchmarks.training import encode, stage_one_step
 from setclosure.files import write_json
@@ -26,6 +27,7 @@ ALL = (
     polymer_steps,
     spline_flow_step,
     stage_one_step,
+    ragged_training,
     encode,
     rollout_steps,
 )

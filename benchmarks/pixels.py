@@ -21,7 +21,7 @@ def rendering() -> dict[str, Any]:
 
     The rival evaluates the same Gaussians on the whole grid: two exponentials a bead and line, one matrix product.
     """
-    beads = _chains(np.linspace(0, 6, FRAMES))
+    beads = stretched_chains(np.linspace(0, 6, FRAMES))
     frames = render(beads[:1])
     ours, sets, plain = [], [], []
     for _ in range(ROUNDS):
@@ -47,7 +47,7 @@ def rendering() -> dict[str, Any]:
     }
 
 
-def _chains(pulls: np.ndarray) -> np.ndarray:
+def stretched_chains(pulls: np.ndarray) -> np.ndarray:
     """Freely jointed chains ``(T, N, 3)``, from a coil to a rod."""
     rods = np.random.default_rng(0).normal(size=(len(pulls), N, 3))
     rods[..., 0] += pulls[:, None]

@@ -30,7 +30,7 @@ def polymer_steps() -> dict[str, Any]:
     """Bead-steps (beads times steps) per second and core."""
     system = Polymer(n_frames=51)
     rng = np.random.default_rng(0)
-    start = system.run(system.coil(rng), rng)[-1]
+    start = system.initial(rng)
     ours, double, plain = [], [], []
     _kernel(system, start, np.float64, 1)  # compiles, or loads what was compiled before
     for _ in range(ROUNDS):

@@ -140,11 +140,17 @@ class Autoencoder(nn.Module):
     def log_density(self, x: Tensor, batch: MicrostateBatch) -> Tensor:
         """Log p(x | ẑ) at ``x (B, n, d)`` in the coordinates of ``batch``, for each species: ``(B, S, n)``."""
         framed = self.frame(batch)
-        offset = batch.points[:, :1] - framed.points[:, :1] * self.frame.scale  # centre + shift of each microstate
         B, S, n = len(batch), self.kind.n_species, x.shape[1]
-        u = ((x - offset) / self.frame.scale)[:, None].expand(B, S, n, self.kind.n_features)
+        u = ((x - self._offset(batch, framed)) / self.frame.scale)[:, None].expand(B, S, n, self.kind.n_features)
         log_p = self._density().log_prob(u.flatten(0, 1), self._embed(framed).flatten(0, 1))
         return log_p.reshape(B, S, n) - self.frame.scale.log().sum()
+
+    def sample(self, batch: MicrostateBatch, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n points of p(x | ẑ) in the coordinates of ``batch``, for each species: ``(B, S, n, d)``."""
+        framed = self.frame(batch)
+        u = self._density().sample(self._embed(framed).flatten(0, 1), n, generator)
+        x = u.view(len(batch), self.kind.n_species, n, self.kind.n_features) * self.frame.scale
+        return x + self._offset(batch, framed)[:, None]
 
     def check_fits(self, batch: MicrostateBatch) -> None:
         """Raise a :class:`ModelError` if d or S of ``batch`` are not those of the model."""
@@ -155,6 +161,10 @@ class Autoencoder(nn.Module):
                 f"made for d = {d} and {S} species. Give it microstates of the same kind, "
                 "or train another model."
             )
+
+    def _offset(self, batch: MicrostateBatch, framed: MicrostateBatch) -> Tensor:
+        """Centre and shift of each microstate ``(B, 1, d)``: where the origin of the particle frame lies."""
+        return batch.points[:, :1] - framed.points[:, :1] * self.frame.scale
 
     def _embed(self, framed: MicrostateBatch) -> Tensor:
         if self.encoder is None:

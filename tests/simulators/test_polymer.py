@@ -25,7 +25,7 @@ from setclosure.simulators.polymer_kernels import (
     solve_rods,
 )
 
-SHORT = Polymer(n_beads=30, extension_rate=0.05, time_step=0.01, frame_interval=1.0, n_frames=61)
+SHORT = Polymer(n_beads=30, extension_rate=0.05, time_step=0.01, frame_interval=1.0, n_frames=61, lead_frames=0)
 ROD_ERROR = 1e-3
 DEEP = 0.8
 """Distance below which an overlap is deep. Rods get their lengths back after overlaps were removed, which makes new
@@ -213,7 +213,7 @@ def test_single_and_double_precision_follow_the_same_path():
 @pytest.mark.parametrize(("time_step", "deep", "closest"), [(0.02, 3.5, 0.05), (0.01, 0.6, 0.5)])
 def test_frames_keep_rods_distances_and_centre(time_step, deep, closest):
     """Not more than ``deep`` overlaps a frame are deep on average, and none comes below ``closest``."""
-    system = Polymer(n_beads=100, n_frames=61, frame_interval=2.0, time_step=time_step)
+    system = Polymer(n_beads=100, n_frames=61, lead_frames=0, frame_interval=2.0, time_step=time_step)
     trajectory = system.simulate(np.random.default_rng(0))
     assert np.abs(rod_lengths(trajectory.points) - 1).max() < ROD_ERROR
     assert np.abs(trajectory.points.astype(np.float64).mean(axis=1)).max() < 1e-4
@@ -274,6 +274,16 @@ def test_a_trajectory_is_a_function_of_its_stream():
     assert np.array_equal(one.points, same.points)
     assert not np.array_equal(one.points[0], other.points[0])
     assert np.array_equal(get_observable(SHORT.layout.observable)(one.points), one.observables)
+
+
+def test_the_lead_is_the_beginning_of_the_trajectory():
+    """Without it the same stream gives the coil, and the frames before the first one."""
+    led = SHORT.model_copy(update={"lead_frames": 20, "n_frames": 2})
+    whole = SHORT.run(SHORT.coil(rng := np.random.default_rng(3)), rng, 21)
+    assert np.abs(led.simulate(np.random.default_rng(3)).points[0] - whole[-1]).max() < 1e-5  # centred once more
+    fixed = led.model_copy(update={"start": "fast", "n_candidates": 10})
+    unled = SHORT.model_copy(update={"start": "fast", "n_candidates": 10})
+    assert np.array_equal(fixed.initial(np.random.default_rng(0)), unled.initial(np.random.default_rng(0)))
 
 
 def test_a_short_chain_is_stretched_and_stays_so():
@@ -337,7 +347,7 @@ def test_the_full_chain_has_the_published_plateau():
     system = Polymer()
     straight = np.zeros((300, 3))
     straight[:, 0] = np.arange(300) - 149.5
-    points = system.run(straight, np.random.default_rng(0))
+    points = system.run(straight, np.random.default_rng(0), system.n_frames)
     extension = np.ptp(points[60:, :, 0].astype(np.float64), axis=1)
     assert extension.mean() == pytest.approx(246.9, rel=0.01)
     assert extension.std() == pytest.approx(3.5, rel=0.25)

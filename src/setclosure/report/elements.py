@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,15 @@ def plot(key: str, variants: dict[str, go.Figure], choice: str, alt: str, captio
         f'<div class="plot" role="img" aria-label="{escape(alt)}" style="{size}"></div>'
         f"<figcaption>{caption}</figcaption>"
         f'<script type="application/json">{payload}</script></figure>'
+    )
+
+
+def video(gif: bytes, alt: str, caption: str) -> str:
+    """Show a GIF, which is part of the page; ``caption`` is safe HTML."""
+    data = base64.b64encode(gif).decode()
+    return (
+        f'<figure class="video"><img src="data:image/gif;base64,{data}" alt="{escape(alt)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 

@@ -52,6 +52,8 @@ class Run:
         Of each seed and split, the status of each rollout ``(M,)``: 0 ok, 1 diverged, 2 outside.
     permutation, snapshots : dict
         Arrays of the permutation test and of the decoded microstates, of the first seed.
+    videos : dict
+        Split → the bytes of its GIF, of the first seed.
     reasons : dict
         Piece → sentence.
     """
@@ -65,6 +67,7 @@ class Run:
     statuses: dict[tuple[int, str], Array] = field(default_factory=dict)
     permutation: dict[str, Array] = field(default_factory=dict)
     snapshots: dict[str, Array] = field(default_factory=dict)
+    videos: dict[str, bytes] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -112,6 +115,8 @@ def load_run(path: str | Path) -> Run:
         arrays = _arrays(first / f"{name}.npz", _EVALUATION, f"evaluation {name}", run.reasons)
         if arrays:
             run.evaluations[name] = arrays
+            if (first / f"{name}.gif").is_file():
+                run.videos[name] = (first / f"{name}.gif").read_bytes()
     run.permutation = _arrays(first / "permutation.npz", _PERMUTATION, "permutation", run.reasons)
     run.snapshots = _arrays(first / "snapshots.npz", _SNAPSHOTS, "snapshots", run.reasons)
     return run

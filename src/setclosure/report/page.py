@@ -16,7 +16,7 @@ from setclosure.report.words import METRICS, SPLITS, STATUSES, STUDIES, label, s
 
 _SECTIONS = (
     sections.results, sections.predictions, sections.spread, sections.errors, sections.ranges, sections.snapshots,
-    sections.permutation, sections.closure, background.training, background.timings, background.data,
+    sections.videos, sections.permutation, sections.closure, background.training, background.timings, background.data,
     background.configuration, background.provenance,
 )  # fmt: skip
 

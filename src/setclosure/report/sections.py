@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from setclosure.report import density_plots, plots, values
-from setclosure.report.elements import Section, definitions, details, missing, plot, table
+from setclosure.report.elements import Section, definitions, details, missing, plot, table, video
 from setclosure.report.formatting import escape, number
 from setclosure.report.load import Run
 from setclosure.report.words import METRICS, SPLITS, label, sentence
@@ -163,6 +163,22 @@ def snapshots(run: Run) -> Section:
     return Section(
         "snapshots", title, plot("fig-snapshots", {"": density_plots.snapshots(run)}, "", alt, caption, size)
     )
+
+
+def videos(run: Run) -> Section | None:
+    """One trajectory of each test as a video."""
+    if not run.videos:
+        return None
+    caption = (
+        "The first trajectory of the test, from its first to its last frame: above, the image that the model sees as a "
+        "set of pixels; below the line, if there is one, points drawn from the density that the decoder recovers from "
+        "the closure of that frame." + _first_seed(run)
+    )
+    body = "".join(
+        video(gif, f"A trajectory of the test {label(SPLITS, split)} as a video.", f"<b>{escape(label(SPLITS, split))}.</b> {caption}")
+        for split, gif in run.videos.items()
+    )
+    return Section("videos", "As a video", body)
 
 
 def permutation(run: Run) -> Section:

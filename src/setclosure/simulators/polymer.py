@@ -45,10 +45,10 @@ class Polymer(Settings):
     little. Moves normal to the constraints would weigh it by det(J Jᵀ)^½, and give a steady extension 3 % shorter than
     that of the published data.
 
-    ``start`` says where trajectories begin. A ``coil`` is an equilibrium coil of its own for each trajectory. The other
-    three are one conformation, the same for all trajectories, which follows from the configuration alone. With the
-    size of the slowest mode along the flow, a = (1/N) abs Σ_i x_i cos(π (i − ½)/N), ``n_candidates`` coils are drawn
-    from ``start_seed``, and
+    ``start`` says where trajectories begin. A ``coil`` is an equilibrium coil of its own for each trajectory, on which
+    the flow has acted for ``lead_frames``. The other three are one conformation, the same for all trajectories, which
+    follows from the configuration alone. With the size of the slowest mode along the flow,
+    a = (1/N) abs Σ_i x_i cos(π (i − ½)/N), ``n_candidates`` coils are drawn from ``start_seed``, and
 
     - ``fast`` is the coil with the largest a;
     - ``medium`` is the coil that a tenth of them are narrower than (in x);
@@ -61,8 +61,10 @@ class Polymer(Settings):
     Rods keep their lengths to 1e-4, but some beads overlap: of a coil of 100 beads, with Δt = 0.02, two pairs are
     closer than 0.8 at any time, and now and then a chain can pass through itself; with Δt = 0.01 one frame in five has
     such a pair, and none is closer than 0.6. The steady extension at N = 300 is 247.3 ± 3.7 and 246.2 ± 3.7 (published:
-    246.6 to 247.2 ± 3.5). Over whole trajectories from coils the extension has mean 192 ± 3 and standard deviation 80,
-    over the published ones for training 208 and 70, which is what these have from their 70th frame on.
+    246.6 to 247.2 ± 3.5). Over whole trajectories from coils at rest the extension has mean 189 ± 3 and standard
+    deviation 83, over the published ones for training 208 and 70. Their first frames are not coils at rest, then: with
+    the default lead the two are 206 ± 3 and 70 (64 chains each), and first frames are 50 ± 20 wide, as those of the
+    published tests are (20, 55 and 74).
 
     At N = 300 the slow start takes about 40 s on one core, once in a process; the others a quarter of that.
 
@@ -87,6 +89,7 @@ class Polymer(Settings):
         description="First frame. coil: a new equilibrium coil for each trajectory; fast, medium, slow: one "
         "conformation for all of them, chosen by how fast it unravels.",
     )
+    lead_frames: int = Field(85, ge=0, description="Frames of flow before the first one; for start coil alone.")
     start_seed: int = Field(0, ge=0, description="Seed of the candidates for a start that all trajectories share.")
     n_candidates: int = Field(200, ge=10, description="Coils from which a start that all trajectories share is chosen.")
 
@@ -117,9 +120,10 @@ class Polymer(Settings):
     def initial(self, rng: np.random.Generator) -> Array:
         """First frame of a trajectory, ``(N, 3)``, with its centre of mass at the origin."""
         if self.start == "coil":
-            return self.coil(rng)
+            coil = self.coil(rng)
+            return self.run(coil, rng, self.lead_frames + 1)[-1] if self.lead_frames else coil
         with _ONE_AT_A_TIME:  # threads that need the same start wait for the one that computes it
-            fixed: Array = _fixed_start(self.model_copy(update={"n_frames": FOLDED_FRAMES}))
+            fixed: Array = _fixed_start(self.model_copy(update={"n_frames": 2, "lead_frames": 0}))  # not part of it
         return fixed
 
     def coil(self, rng: np.random.Generator) -> Array:
@@ -143,13 +147,16 @@ class Polymer(Settings):
         SimulationError
             If the rods could not be kept, or no candidate becomes a slow start.
         """
-        points = self.run(self.initial(rng), rng)
+        points = self.run(self.initial(rng), rng, self.n_frames)
         return Trajectory(points, _extension(points)[:, None])
 
-    def run(self, start: Array, rng: np.random.Generator, until: float = np.inf) -> Array:
-        """Frames ``(T, N, 3)`` float32 from a conformation ``(N, 3)``, up to the first with the extension ``until``."""
+    def run(self, start: Array, rng: np.random.Generator, n_frames: int, until: float = np.inf) -> Array:
+        """``n_frames`` frames ``(T, N, 3)`` float32 from a conformation ``(N, 3)``, the first of them.
+
+        Fewer, if one has the extension ``until``: that is the last then.
+        """
         keys = rng.integers(0, 2**64, 2, dtype=np.uint64)
-        frames = np.empty((self.n_frames, self.n_beads, 3), np.float32)
+        frames = np.empty((n_frames, self.n_beads, 3), np.float32)
         start = np.ascontiguousarray(start, dtype=np.float32)
         done, _ = brownian_frames(
             start, self.extension_rate, 1.0, self.time_step, self.stride, self.excluded_volume, keys, until, frames
@@ -172,7 +179,8 @@ def _fixed_start(system: Polymer) -> Array:
 
     def stretched(k: int) -> Array:
         length = system.n_beads - 1
-        return np.asarray(system.run(coils[k], numpy_stream(seed, "stretched", k), FOLDED_EXTENSION * length)[-1])
+        stream = numpy_stream(seed, "stretched", k)
+        return np.asarray(system.run(coils[k], stream, FOLDED_FRAMES, FOLDED_EXTENSION * length)[-1])
 
     with ThreadPoolExecutor(available_cores()) as pool:
         coils = np.stack(list(pool.map(coil, range(n))))  # (candidates, N, 3)

@@ -37,4 +37,4 @@ class PolymerVideo(Polymer):
         """Simulate one trajectory: pixels ``(T, N, 3)`` with counts, or beads, and their extension ``(T, 1)``."""
         if self.microstates == "beads":
             return super().simulate(rng)
-        return image_trajectory(self.run(self.initial(rng), rng), self.most_pixels)
+        return image_trajectory(self.run(self.initial(rng), rng, self.n_frames), self.most_pixels)

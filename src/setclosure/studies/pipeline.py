@@ -18,6 +18,7 @@ from setclosure.studies.base import FITTED_ON
 from setclosure.studies.configuration import Study
 from setclosure.studies.evaluation import evaluate_split, permutation_test, snapshots
 from setclosure.studies.runs import Run, summarise
+from setclosure.studies.videos import image_video
 
 REPEAT = "_again"
 """Ends the name of a split that is a second set of true trajectories of a test: not a test of its own."""
@@ -146,6 +147,8 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
         }
         deviation = permutation_test(model, ensembles[splits[0]], target / "evaluation" / "permutation.npz")
         snapshots(model, ensembles[splits[0]], target / "evaluation" / "snapshots.npz")
+        for split in rows:
+            image_video(model, ensembles[split], target / "evaluation" / f"{split}.gif")
         seconds = {"simulate": _simulation_seconds(data), **read_json(target / "seconds.json")}
         seconds["evaluate"] = time.perf_counter() - start
         by_metric = {

@@ -1,0 +1,75 @@
+"""The polymer study at a size for tests, from simulation to Figures 7, 8 and 9 and the report."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from setclosure.images.pixel_sets import HEIGHT, WIDTH
+from setclosure.report.page import build_report
+from setclosure.studies.configuration import parse_study
+from setclosure.studies.pipeline import open_split
+from setclosure.studies.reproduction.reproduce import reproduce
+
+SYSTEM = "{n_beads: 12, extension_rate: 0.1, frame_interval: 1.0, n_frames: 9, lead_frames: 2, n_candidates: 12}"
+OVERRIDES = [
+    f"simulation.system={SYSTEM}",
+    "simulation.trajectories={train: 6, validation: 2, each_test: 4}",
+    "model.drift.hidden=[16]",
+    "model.diffusion={name: full, hidden: [8]}",
+    "training.stage_one={steps: 4, batch_sets: 4, validation_sets: 4, steps_per_epoch: 4}",
+    "training.stage_two={steps: 10, batch_pairs: 16, steps_per_epoch: 10}",
+]
+STARTS = ["fast", "medium", "slow"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("polymer")
+    place = {"out": folder / "results", "work": folder / "work", "jobs": 1}
+    return folder, {
+        name: reproduce(name, "demo", (0,), overrides=OVERRIDES, **place) for name in ("figure7", "figure8", "figure9")
+    }
+
+
+def test_every_model_is_measured_on_every_start(made):
+    folder, content = made
+    for name, methods in (("figure7", ["ours", "none"]), ("figure9", ["cnn", "vit"])):
+        assert content[name]["columns"] == STARTS
+        assert list(content[name]["rows"]) == methods
+        for cells in content[name]["rows"].values():
+            for cell in cells.values():
+                assert {"mmd", "mmd_unbiased", "mean_error", "sd_error", "inside_band"} <= set(cell)
+                assert 0 <= cell["inside_band"]["mean"] <= 1
+        assert (folder / "results" / "demo" / f"{name}.svg").stat().st_size > 10_000
+
+
+def test_tests_start_from_one_conformation_and_training_from_many(made):
+    folder, content = made
+    (data,) = (path for path in (folder / "work" / "demo" / "data").iterdir() if path.is_dir())
+    first = {split: open_split(data, split).observables()[:, 0, 0] for split in ("train", *STARTS)}
+    assert len(np.unique(first["train"])) > 1
+    assert all(len(np.unique(first[start])) == 1 for start in STARTS)
+    shown = content["figure8"]["rows"]["trajectory"]["frame 0"]["extension"]["values"]
+    assert shown == [first["train"][0]]
+
+
+def test_the_report_shows_each_test_as_a_video(made):
+    folder, _ = made
+    runs = folder / "work" / "demo" / "runs"
+    for method, height in (("ours", 2 * HEIGHT + 1), ("cnn", HEIGHT)):
+        (run,) = runs.glob(f"{method}-seed0-*")
+        for start in STARTS:
+            with Image.open(io.BytesIO((run / "seed-0" / "evaluation" / f"{start}.gif").read_bytes())) as video:
+                assert video.size == (WIDTH, height)
+                assert 2 <= video.n_frames <= 9  # a GIF keeps equal frames as one
+        assert build_report(run).read_text().count('<img src="data:image/gif;base64,') == len(STARTS)
+
+
+def test_a_discrepancy_is_of_extensions_scaled_to_their_training_range():
+    study = parse_study({"study": "polymer"}, "here")
+    assert study.unit_range
+    assert list(study.simulation.splits()) == ["train", "validation", *STARTS]
