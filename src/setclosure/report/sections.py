@@ -175,8 +175,8 @@ def videos(run: Run) -> Section | None:
         "the closure of that frame." + _first_seed(run)
     )
     body = "".join(
-        video(gif, f"A trajectory of the test {label(SPLITS, split)} as a video.", f"<b>{escape(label(SPLITS, split))}.</b> {caption}")
-        for split, gif in run.videos.items()
+        video(gif, f"A trajectory of the test {name} as a video.", f"<b>{escape(name)}.</b> {caption}")
+        for name, gif in ((label(SPLITS, split), gif) for split, gif in run.videos.items())
     )
     return Section("videos", "As a video", body)
 
