@@ -184,6 +184,19 @@ def test_a_killed_simulation_goes_on_where_it_was(tmp_path):
     assert made.fingerprint == whole.fingerprint
 
 
+def test_a_script_that_begins_when_it_is_imported_is_told_so(tmp_path):
+    """Worker processes import the script that was run."""
+    script = tmp_path / "campaign.py"
+    script.write_text(
+        "from setclosure.simulators.campaign import simulate_ensemble\n"
+        "from setclosure.simulators.lennard_jones import LennardJones\n"
+        f"simulate_ensemble({str(tmp_path / 'a.zarr')!r}, LennardJones(n_frames=3), 2, 0, 'train', workers=1)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "must begin its work under `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]
+
+
 def test_a_cluster_by_its_address_gives_the_same_numbers(tmp_path):
     from distributed import LocalCluster
 

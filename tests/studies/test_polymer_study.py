@@ -60,13 +60,18 @@ def test_tests_start_from_one_conformation_and_training_from_many(made):
 def test_the_report_shows_each_test_as_a_video(made):
     folder, _ = made
     runs = folder / "work" / "demo" / "runs"
-    for method, height in (("ours", 2 * HEIGHT + 1), ("cnn", HEIGHT)):
+    shapes = {}
+    for method in ("ours", "cnn"):
         (run,) = runs.glob(f"{method}-seed0-*")
         for start in STARTS:
             with Image.open(io.BytesIO((run / "seed-0" / "evaluation" / f"{start}.gif").read_bytes())) as video:
-                assert video.size == (WIDTH, height)
+                shapes[method, start] = video.size
                 assert 2 <= video.n_frames <= 9  # a GIF keeps equal frames as one
         assert build_report(run).read_text().count('<img src="data:image/gif;base64,') == len(STARTS)
+    for start in STARTS:  # as much as is not white, and for a method with a density that below it
+        (width, height), (of_cnn, height_of_cnn) = (shapes[method, start] for method in ("ours", "cnn"))
+        assert width == of_cnn < WIDTH
+        assert height == 2 * height_of_cnn + 1 < 2 * HEIGHT
 
 
 def test_a_discrepancy_is_of_extensions_scaled_to_their_training_range():

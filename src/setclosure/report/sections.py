@@ -138,9 +138,11 @@ def ranges(run: Run) -> Section:
     return Section("ranges", title, text + table(head, rows, "Flags of each split.", wide=True))
 
 
-def snapshots(run: Run) -> Section:
+def snapshots(run: Run) -> Section | None:
     """Microstates with target and decoded density."""
     title = "What the closure keeps of a microstate"
+    if not run.snapshots and run.videos:
+        return None  # they show it
     if not run.snapshots:
         return Section("snapshots", title, missing(run.reasons["snapshots"]))
     rows, columns = density_plots.shape(run)

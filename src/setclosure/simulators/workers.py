@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,11 @@ from setclosure.processes import available_cores
 
 IGNORE_INTERRUPTS = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 """What worker processes run first: Ctrl-C reaches the whole group of processes, and the campaign ends its workers."""
+
+UNGUARDED = (
+    "the worker processes could not start. Each of them imports the script that was run, so a script must begin its "
+    "work under `if __name__ == '__main__':`; if it does, the machine refused new processes."
+)
 
 SECONDS_TO_CONNECT = 20
 """How long to wait for a scheduler that was named."""
@@ -53,7 +59,8 @@ def open_workers(in_threads: bool, n: int | None = None, scheduler: str | None =
     Raises
     ------
     ConfigurationError
-        If there is no scheduler at the address.
+        If there is no scheduler at the address, or processes cannot start, for instance since a script begins a
+        campaign whenever it is imported.
     MissingExtraError
         If processes are needed and Dask is not installed.
     """
@@ -73,15 +80,20 @@ def open_workers(in_threads: bool, n: int | None = None, scheduler: str | None =
             "simulating in processes of their own needs Dask. Install it: pip install 'setclosure[cluster]'"
         ) from error
     if scheduler is None:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise SystemExit(1)  # a worker that imports an unguarded script: its parent says what is wrong
         # one thread a process; no limit of memory, which would kill a worker for what its neighbours take
-        cluster = LocalCluster(
-            n or available_cores(),
-            threads_per_worker=1,
-            memory_limit=None,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-            preload=[IGNORE_INTERRUPTS],
-        )
+        try:
+            cluster = LocalCluster(
+                n or available_cores(),
+                threads_per_worker=1,
+                memory_limit=None,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+                preload=[IGNORE_INTERRUPTS],
+            )
+        except RuntimeError as error:
+            raise ConfigurationError(UNGUARDED) from error
     try:
         client = Client(scheduler or cluster, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

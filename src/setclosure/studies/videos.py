@@ -17,6 +17,9 @@ N_FRAMES, FRAMES_PER_SECOND = 48, 8
 N_SAMPLES = 6000
 """Of the decoded density, for each frame: some for each pixel of a chain."""
 
+MARGIN = 8
+"""Pixels around all that is not white in any frame."""
+
 DARKEST = 99.0
 """Percentile of the decoded pixels that is drawn black; the few above it are, too."""
 
@@ -32,12 +35,22 @@ def image_video(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
     frames = np.unique(np.linspace(0, ensemble.n_frames - 1, N_FRAMES).astype(int))
     batch = ensemble.trajectory(int(ensemble.usable[0]))[torch.from_numpy(frames)]
     images = images_of(batch.points.numpy(), batch.counts.numpy(), HEIGHT, WIDTH)
+    rows, columns = _inked(images)
+    images = images[:, rows, columns]
     if model.parts.autoencoder.has_density:
         with torch.inference_mode():
             points = model.parts.autoencoder.sample(batch, N_SAMPLES, torch_stream(0, "video"))[:, 0].numpy()
-        rule = np.full((len(frames), 1, WIDTH), BLACK, np.uint8)
-        images = np.concatenate([images, rule, np.stack([_drawn(x) for x in points])], axis=1)
+        rule = np.full((len(frames), 1, images.shape[2]), BLACK, np.uint8)
+        drawn = np.stack([_drawn(x)[rows, columns] for x in points])
+        images = np.concatenate([images, rule, drawn], axis=1)
     write_video(images, path, FRAMES_PER_SECOND)
+
+
+def _inked(images: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns in which any image has a pixel that is not white, and a margin."""
+    limits = (np.flatnonzero(images.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    rows, columns = (slice(max(0, int(found[0]) - MARGIN), int(found[-1]) + MARGIN) for found in limits)
+    return rows, columns
 
 
 def _drawn(points: np.ndarray) -> np.ndarray:
