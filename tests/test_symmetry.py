@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from setclosure.errors import ModelError
-from setclosure.microstates import MicrostateBatch
+from setclosure.autoencoder import Autoencoder, ModelSettings
+from setclosure.errors import ConfigurationError, MicrostateError, ModelError
+from setclosure.microstates import MicrostateBatch, MicrostateKind
 from setclosure.symmetry import ParticleFrame, RawFrame, random_orthogonal, rotated, views
 
 
@@ -60,6 +61,26 @@ def test_padding_and_masses_enter_the_frame_as_weights():
     mean = (batch.weights[:, 0, :, None] * centred.points).sum(1)
     assert torch.allclose(mean, torch.zeros(2, 2), atol=1e-6)
     assert torch.allclose(centred.points[0, 0], torch.tensor([-1.0, 0.0]))
+
+
+def test_particles_may_weigh_as_a_feature_says():
+    x = np.array([[[0.0, 1.0], [3.0, 2.0]]])
+    frame = ParticleFrame(2, "translation", weight_feature=1)
+    seen = frame(MicrostateBatch.from_arrays(x))
+    assert torch.allclose(seen.weights, torch.tensor([[[1 / 3, 2 / 3]]]))
+    assert torch.allclose(seen.points[0, :, 0], torch.tensor([-2.0, 1.0]))
+    assert torch.allclose(seen.weights, frame(MicrostateBatch.from_arrays(x * [1.0, 7.0])).weights)
+    with pytest.raises(MicrostateError, match="feature 1, which must not be negative"):
+        frame(MicrostateBatch.from_arrays(-x))
+
+
+def test_weights_by_a_feature_need_features_that_stay():
+    with pytest.raises(ConfigurationError, match="weight_feature: rotations mix features"):
+        ModelSettings.parse({"weight_feature": 0, "symmetry": "euclidean"})
+    with pytest.raises(ConfigurationError, match="weight_feature: rotations mix features"):
+        ModelSettings.parse({"weight_feature": 2, "method": "cnn"})
+    with pytest.raises(ModelError, match=r"weight_feature is 2, but particles have features 0 to 1\."):
+        Autoencoder(ModelSettings.parse({"weight_feature": 2}), MicrostateKind(2))
 
 
 def test_a_feature_that_never_changes_is_named():

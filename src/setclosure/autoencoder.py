@@ -34,6 +34,9 @@ class ModelSettings(Settings):
         "none",
         description="What neither law nor observable sees: none, translation, or euclidean (with rotations).",
     )
+    weight_feature: int | None = Field(
+        None, ge=0, description="Feature by which particles weigh, such as 2, the grey level of pixels. null: alike."
+    )
     encoder: dict[str, Any] = Field(default_factory=dict, description="Options of the method's encoder.")
     decoder: dict[str, Any] = Field(default_factory=dict, description="Options of the method's decoder.")
     reconstruction: dict[str, Any] = Field(default_factory=dict, description="Options of the reconstruction.")
@@ -60,6 +63,10 @@ class ModelSettings(Settings):
             raise OptionsError(
                 [f"symmetry: method '{self.method}' reads images, so it takes 'none'; got '{self.symmetry}'."]
             )
+        if self.weight_feature is not None and (self.symmetry == "euclidean" or (row.encoder and row.encoder.raw)):
+            raise OptionsError(
+                ["weight_feature: rotations mix features, and models of images read them as they are; use null."]
+            )
         return self
 
 
@@ -81,7 +88,11 @@ class Autoencoder(nn.Module):
         self.settings, self.kind = settings, kind
         self.closure_dim = c * kind.n_species
         raw = row.encoder is not None and row.encoder.raw
-        self.frame = RawFrame(kind.n_features) if raw else ParticleFrame(kind.n_features, settings.symmetry)
+        weight = settings.weight_feature
+        if weight is not None and weight >= kind.n_features:
+            raise ModelError(f"weight_feature is {weight}, but particles have features 0 to {kind.n_features - 1}.")
+        d = kind.n_features
+        self.frame = RawFrame(d) if raw else ParticleFrame(d, settings.symmetry, weight)
         self.ordered = row.encoder is not None and row.encoder.ordered
         """Whether the encoder reads a list instead of a set (see :attr:`EncoderConfig.ordered`)."""
         self.encoder = row.encoder.model_validate(settings.encoder).build(kind, c) if row.encoder else None

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from setclosure.errors import ModelError
+from setclosure.errors import MicrostateError, ModelError
 from setclosure.microstates import MicrostateBatch
 
 Symmetry = Literal["none", "translation", "euclidean"]
@@ -32,19 +32,23 @@ class ParticleFrame(nn.Module):
         Features of a particle, d.
     symmetry : {"none", "translation", "euclidean"}
         What the microscopic law and the observable do not see.
+    weight_feature : int, optional
+        A feature that multiplies the weights of the particles, such as the grey level of a pixel. It must not be
+        negative.
     """
 
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, n_features: int, symmetry: Symmetry) -> None:
+    def __init__(self, n_features: int, symmetry: Symmetry, weight_feature: int | None = None) -> None:
         super().__init__()
-        self.symmetry = symmetry
+        self.symmetry, self.weight_feature = symmetry, weight_feature
         self.register_buffer("shift", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
 
     def fit(self, batch: MicrostateBatch) -> None:
         """Take shift and scale from a batch of training microstates."""
+        batch = self._weighed(batch)
         x = self._centred(batch)
         w = batch.weights.mean(dim=1)[..., None]  # (B, N, 1), sum one in each set
         mean = (w * x).sum(dim=(0, 1)) / len(batch)
@@ -59,8 +63,21 @@ class ParticleFrame(nn.Module):
         self.scale.copy_(variance.sqrt())
 
     def forward(self, batch: MicrostateBatch) -> MicrostateBatch:
-        """The batch in standardised coordinates."""
+        """The batch in standardised coordinates, and with the weights that the model sees."""
+        batch = self._weighed(batch)
         return batch.with_points((self._centred(batch) - self.shift) / self.scale)
+
+    def _weighed(self, batch: MicrostateBatch) -> MicrostateBatch:
+        if self.weight_feature is None:
+            return batch
+        weights = batch.weights * batch.points[..., self.weight_feature][:, None]
+        total = weights.sum(dim=2, keepdim=True)
+        if bool((weights < 0).any()) or bool((total <= 0).any()):
+            raise MicrostateError(
+                f"particles weigh as much as their feature {self.weight_feature}, which must not be negative, and "
+                "must be positive for some of every species."
+            )
+        return MicrostateBatch(batch.points, weights / total)
 
     def _centred(self, batch: MicrostateBatch) -> Tensor:
         if self.symmetry == "none":
