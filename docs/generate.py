@@ -36,6 +36,7 @@ def write_all(root: Path, folder: Path) -> None:
         "command_line.md": command_line(),
         "what_helps.md": exhibit(root / "results" / "laptop" / "what-helps.json", ("mre", "mre_median")),
         "baselines.md": exhibit(root / "results" / "laptop" / "baselines.json", ("mre", "effective_rank")),
+        "slow.md": exhibit(root / "results" / "laptop" / "slow.json", ("mean_error", "inside_band")),
         "reproduction.md": reproduction(root / "results", folder),
         "benchmarks.md": benchmarks(root / "benchmarks" / "results.json"),
         "overview.md": overview(folder.parent / "_static" / "overview.png"),
@@ -208,7 +209,7 @@ def exhibit(path: Path, metrics: tuple[str, ...]) -> str:
     return "\n".join([_table(head, rows), "", *content["notes"], f"Training seeds: {seeds}. {_provenance(facts)}", ""])
 
 
-CHOICES = ("what-helps", "baselines")
+CHOICES = ("what-helps", "baselines", "slow")
 """Tables by which settings were chosen: on development data, and on a page of their own."""
 
 
@@ -232,7 +233,13 @@ def reproduction(results: Path, folder: Path) -> str:
     return "\n".join([*status, *out])
 
 
-METRICS = {"mre": "error", "mre_median": "median", "effective_rank": "effective rank"}
+METRICS = {
+    "mre": "error",
+    "mre_median": "median",
+    "effective_rank": "effective rank",
+    "mean_error": "error of the mean",
+    "inside_band": "inside the band",
+}
 """How the columns of short tables say what they show."""
 
 

@@ -39,6 +39,14 @@ ONE_CHANGE: tuple[tuple[str, Any], ...] = (
 )
 """Each differs from the configuration in one key."""
 
+POLYMER_CHANGES: tuple[tuple[str, Any], ...] = (
+    ("model.closure_dim", 8),
+    ("model.weight_feature", 2),
+    ("model.bandwidth", 0.3),
+    ("training.stage_one.transient_share", 0.0),
+)
+"""Likewise, of the polymer's."""
+
 EXHIBITS: dict[str, Exhibit] = {
     "table1": Table(
         title="Table 1: relative error of the energy of interacting particles, by method",
@@ -152,6 +160,21 @@ EXHIBITS: dict[str, Exhibit] = {
         title="Figure 9: extension of a polymer by models of images",
         methods=("cnn", "vit"),
         splits=STARTS,
+    ),
+    "slow": Table(
+        title="The slow start of the polymer: what was tried, on development data",
+        study=POLYMER,
+        rows=(
+            *map(Row, ("none", "ours", "inve", "cnn")),
+            *(Row("ours", {key: value}, f"{key}={value}") for key, value in POLYMER_CHANGES),
+            *(
+                Row("ours-joint", {"training.stage_one.dynamics_weight": w}, f"ours-joint, weight {w:g}")
+                for w in (1e-1, 1e-2)
+            ),
+        ),
+        columns=tuple(Column(s, s, {"simulation.seed": 90001, "simulation.system.start_seed": 1}) for s in STARTS),
+        budgets={"laptop": {"training.stage_one.steps": 2500, "training.stage_two.steps": 8000}},
+        seeds={"laptop": (0,)},
     ),
     "baselines": Table(
         title="Baselines: what was tried for each, on development data",
