@@ -28,6 +28,7 @@ DEVELOPMENT = tuple(Column(c.name, c.split, {"simulation.seed": 90001}) for c in
 """The same tests on simulations of their own, for choices: the data of Table 1 must not take part in any."""
 
 POINTWISE = ("ae-aug", "ae-inve", "ae-inve-cd")
+SYMMETRIES = ("none", "translation", "euclidean")
 ONE_CHANGE: tuple[tuple[str, Any], ...] = (
     ("model.symmetry", "none"),
     ("model.symmetry", "translation"),
@@ -180,7 +181,7 @@ EXHIBITS: dict[str, Exhibit] = {
         title="Baselines: what was tried for each, on development data",
         study=PARTICLES,
         rows=(
-            *(Row(m, {"model.symmetry": s}, f"{m}, {s}") for m in POINTWISE for s in ("none", "euclidean")),
+            *(Row(m, {"model.symmetry": s}, f"{m}, {s}") for m in POINTWISE for s in SYMMETRIES),
             *(Row(m, TRANSIENT, f"{m}, euclidean, transient") for m in (*POINTWISE, "inve", "none", "ours")),
             Row("inve"),
             Row("inve", {"training.stage_one.learning_rate": 3e-4}, "inve, learning rate 3e-4"),

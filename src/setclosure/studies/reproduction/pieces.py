@@ -66,14 +66,22 @@ class Piece(Protocol):
 
 
 def digest(value: Any) -> str:
-    """A short fingerprint of JSON values.
+    """A short fingerprint of JSON values, in which a key without a value is as none.
+
+    A setting that a later version adds, null unless it is used, so leaves finished work where it is found.
 
     Examples
     --------
-    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1, "c": None})
     True
     """
-    return sha256(json.dumps(value, sort_keys=True).encode())[:12]
+    return sha256(json.dumps(_without_nulls(value), sort_keys=True).encode())[:12]
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(v) for key, v in value.items() if v is not None}
+    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
 def data_folder(study: Study, work: Path) -> Path:
