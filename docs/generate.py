@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
 import shutil
 import textwrap
@@ -148,7 +149,7 @@ def _default(field: FieldInfo) -> str:
     if value is None:
         return "`null`"
     if isinstance(value, tuple):
-        return f"`{list(value)}`"
+        return f"`{json.dumps(value)}`"
     return "`{}`" if value == {} else f"`{value}`"
 
 

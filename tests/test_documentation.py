@@ -71,8 +71,23 @@ def test_the_method_of_the_guide_trains_saves_and_loads(moments, tiny_data, tiny
     assert np.array_equal(ClosureModel.load(tmp_path / "model").encode(x), model.encode(x))
 
 
+def test_the_example_of_the_readme_runs(monkeypatch, tmp_path, capsys):
+    """With a small budget instead of the default one."""
+    budget = {"steps": 4, "steps_per_epoch": 2}
+    small = FitSettings.parse({"stage_one": budget | {"batch_sets": 4}, "stage_two": budget | {"batch_pairs": 8}})
+    monkeypatch.setattr("setclosure.closure_model.FitSettings", lambda: small)
+    monkeypatch.chdir(tmp_path)
+    np.save("my_trajectories.npy", np.random.default_rng(0).normal(size=(6, 5, 7, 2)).cumsum(axis=1))
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    monkeypatch.setattr("setclosure.observables.registry._REGISTERED", {})  # for the time of the test
+    exec(example, {})
+    assert "(1, 1, 101, 1)" in capsys.readouterr().out
+
+
 def test_the_numbers_of_the_readme_are_those_of_the_results():
-    line = next(row for row in (ROOT / "README.md").read_text().splitlines() if row.startswith("| setclosure, `make"))
+    line = next(
+        row for row in (ROOT / "README.md").read_text().splitlines() if row.startswith("| setclosure, laptop scale")
+    )
     rows = json.loads((ROOT / "results" / "laptop" / "table1.json").read_text())["rows"]
     metrics = {split: cell["mre_scaled"] for split, cell in rows["ours"].items()}
     shown = [tuple(float(number) for number in cell.split("±")) for cell in line.strip("| ").split("|")[2:]]

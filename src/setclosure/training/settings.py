@@ -22,6 +22,9 @@ class TrainerSettings(Settings):
     )
 
 
+STEPS = "Optimiser steps: at most steps_per_epoch, or a multiple of it."
+
+
 class StageSettings(Settings):
     """What both stages share: optimiser, schedule, stopping."""
 
@@ -38,7 +41,7 @@ class StageSettings(Settings):
     steps_per_epoch: int = Field(
         250, ge=1, description="Steps between two validations and checkpoints: what a kill costs at most."
     )
-    steps: int = Field(1, ge=1, description="Optimiser steps: at most one epoch, or a multiple of steps_per_epoch.")
+    steps: int = Field(1, ge=1, description=STEPS)
     patience: int | None = Field(
         None,
         ge=1,
@@ -58,7 +61,7 @@ class StageSettings(Settings):
 class StageOneSettings(StageSettings):
     """Stage one: encoder and decoder (Algorithm 1, lines 1–15)."""
 
-    steps: int = Field(6000, ge=1, description="Optimiser steps.")
+    steps: int = Field(6000, ge=1, description=STEPS)
     batch_sets: int = Field(64, ge=1, description="Microstates in a batch, on each device.")
     validation_sets: int = Field(256, ge=1, description="Microstates of the validation loss.")
     transient_share: float = Field(
@@ -77,7 +80,7 @@ class StageTwoSettings(StageSettings):
 
     learning_rate: float = Field(5e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
-    steps: int = Field(20000, ge=1, description="Optimiser steps.")
+    steps: int = Field(20000, ge=1, description=STEPS)
     batch_pairs: int = Field(2048, ge=2, description="One-step pairs (z_t, z_t+1) in a batch, on each device.")
     steps_per_epoch: int = Field(1000, ge=1, description="Steps between two validations and checkpoints.")
     views: int = Field(

@@ -65,7 +65,11 @@ def test_a_table_has_the_promised_shape(made):
     for c in configurations:  # one budget for all methods; of which frames stage two has more is each method's own
         c["training"]["stage_two"].pop("transient_share")
     assert all(c["training"] == configurations[0]["training"] for c in configurations)
-    assert "Of `ae-inve`, `ae-inve-cd` alone" in result["notes"][0]
+    assert result["notes"][:2] == [
+        "`ae-aug` has `model.symmetry=none`, as it does better on development data.",
+        "`ae-inve`, `ae-inve-cd`, `inve` have `training.stage_two.transient_share=0.5`, as they do better on development "
+        "data.",
+    ]
     assert all(c["simulation"] == configurations[0]["simulation"] for c in configurations)
     widths = {c["model"]["encoder"].get("width") for c in configurations if c["model"]["method"] != "none"}
     assert widths == {16}

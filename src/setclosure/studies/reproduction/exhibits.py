@@ -198,10 +198,10 @@ class Table:
         for row in self.rows:
             if row.changes and not row.label:  # a label says what is changed
                 by_change.setdefault(_settings(row.changes), []).append(f"`{row.name}`")
-        return notes + [
-            f"Of {', '.join(names)} alone, since it does better so on development data: {changes}."
-            for changes, names in by_change.items()
-        ]
+        for changes, names in by_change.items():
+            has, does = ("have", "they do") if len(names) > 1 else ("has", "it does")
+            notes.append(f"{', '.join(names)} {has} {changes}, as {does} better on development data.")
+        return notes
 
     def _seeds(self, order: Order) -> tuple[int, ...]:
         if order.seeds is not None:
