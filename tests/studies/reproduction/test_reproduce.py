@@ -67,8 +67,8 @@ def test_a_table_has_the_promised_shape(made):
     assert all(c["training"] == configurations[0]["training"] for c in configurations)
     assert result["notes"][:2] == [
         "`ae-aug` has `model.symmetry=none`, as it does better on development data.",
-        "`ae-inve`, `ae-inve-cd`, `inve` have `training.stage_two.transient_share=0.5`, as they do better on development "
-        "data.",
+        "`ae-inve`, `ae-inve-cd`, `inve` have `training.stage_two.transient_share=0.5`, as they do better on "
+        "development data.",
     ]
     assert all(c["simulation"] == configurations[0]["simulation"] for c in configurations)
     widths = {c["model"]["encoder"].get("width") for c in configurations if c["model"]["method"] != "none"}
