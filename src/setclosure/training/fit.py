@@ -20,7 +20,7 @@ from setclosure.autoencoder import Autoencoder, ModelSettings
 from setclosure.data.batching import MicrostateSource
 from setclosure.data.ensemble import Ensemble
 from setclosure.data.splits import split_trajectories
-from setclosure.differences import require_same
+from setclosure.differences import differences, require_same
 from setclosure.dynamics.macro_dynamics import MacroDynamics
 from setclosure.errors import ConfigurationError, EnsembleError, RunError, SetclosureWarning
 from setclosure.files import read_json, sha256, write_bytes, write_json
@@ -239,7 +239,7 @@ class Training:
             # the record of the macrostates is written last: all before it is finished
             if not ((other / "encode.json").is_file() and (other / "fit.json").is_file()):
                 continue
-            if _before_stage_two(read_json(other / "fit.json")) == _before_stage_two(facts):
+            if not differences(_before_stage_two(read_json(other / "fit.json")), _before_stage_two(facts)):
                 if (other / "stage_one").exists():  # a method without an encoder has none
                     unfinished = self.folder / ".stage_one.unfinished"  # renamed when it is whole
                     shutil.rmtree(unfinished, ignore_errors=True)
