@@ -17,6 +17,8 @@ from setclosure.report.style import INK, SERIES
 from setclosure.studies.reproduction.exhibits import Column, Content, Order, Printed, Row, Table
 from setclosure.studies.reproduction.pieces import RunPiece
 
+COMPARED = ("ours", "ae-aug")
+
 
 @dataclass(frozen=True)
 class Figure5:
@@ -26,7 +28,6 @@ class Figure5:
     """
 
     study: str
-    rows: tuple[Row, ...]
     title: str = "Figure 5: snapshots, predicted and true energy, and the effect of permutations"
     printed: Printed = field(default_factory=dict)
     printed_metric: str = "permutation_deviation"
@@ -38,13 +39,12 @@ class Figure5:
     def show(self, order: Order) -> Content:
         """The largest deviation under permutations, of every seed; the picture of the first."""
         pieces = self.pieces(order)
-        names = [row.method for row in self.rows]
-        by_method = {name: [piece for piece in pieces if piece.study.model.method == name] for name in names}
+        by_method = {name: [piece for piece in pieces if piece.study.model.method == name] for name in COMPARED}
         deviations = {
             name: {"in_dst": {"permutation_deviation": [_deviation(piece) for piece in of_method]}}
             for name, of_method in by_method.items()
         }
-        seeds = tuple(piece.study.seeds[0] for piece in by_method[names[0]])
+        seeds = tuple(piece.study.seeds[0] for piece in by_method[COMPARED[0]])
         notes = [
             "The largest change of a predicted energy, in its own unit, when the particles of the first frame of the "
             "first in-distribution test trajectory are renumbered at random, three times. The paper shows the curves "
@@ -55,7 +55,7 @@ class Figure5:
 
     @property
     def _table(self) -> Table:
-        return Table(self.title, self.study, self.rows, (Column("in_dst", "in_dst"),))
+        return Table(self.title, self.study, tuple(map(Row, COMPARED)), (Column("in_dst", "in_dst"),))
 
 
 def _deviation(piece: RunPiece) -> float:
@@ -64,7 +64,7 @@ def _deviation(piece: RunPiece) -> float:
 
 def _draw(pieces: Mapping[str, RunPiece]) -> Figure:
     runs = {name: load_run(piece.folder) for name, piece in pieces.items()}
-    ours = next(iter(runs.values()))
+    ours = runs[COMPARED[0]]
     figure = Figure(figsize=(10, 5.6), layout="constrained", facecolor="white")
     upper, lower = cast(Any, figure.subfigures(2, 1, height_ratios=(1.0, 1.45), hspace=0.04))
     for f, axes in enumerate(upper.subplots(1, len(ours.snapshots["frames"]), squeeze=False).flat):
