@@ -22,6 +22,7 @@ import setclosure
 from setclosure.cli.main import app
 from setclosure.files import read_json
 from setclosure.methods import METHODS
+from setclosure.report.formatting import number
 from setclosure.studies.configuration import STUDIES
 from setclosure.studies.reproduction.catalogue import EXHIBITS
 from setclosure.studies.reproduction.exhibits import SCALES
@@ -198,7 +199,7 @@ def exhibit(path: Path, metrics: tuple[str, ...]) -> str:
         [
             f"`{row}`",
             *(
-                _value(cells[column][m]["mean"]) if column in cells else "n/a"
+                number(cells[column][m]["mean"]).replace(" ", "\N{NO-BREAK SPACE}") if column in cells else "n/a"
                 for m in metrics
                 for column in content["columns"]
             ),
@@ -268,14 +269,6 @@ def overview(picture: Path) -> str:
         f"```{{image}} {picture.parent.name}/{picture.name}\n:alt: Particles and learned density; predicted and true "
         "curves; error over time\n```\n"
     )
-
-
-def _value(value: float | dict[str, Any]) -> str:
-    if isinstance(value, dict):
-        return f"{_value(value['mean'])} ± {_value(value['sd'])}"
-    if float(value).is_integer() and abs(value) < 1e6:
-        return f"{value:.0f}"
-    return f"{value:.2e}" if abs(value) < 0.01 else f"{value:.3g}"
 
 
 def _provenance(facts: dict[str, Any]) -> str:
