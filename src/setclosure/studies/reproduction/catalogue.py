@@ -48,6 +48,18 @@ POLYMER_CHANGES: tuple[tuple[str, Any], ...] = (
 )
 """Likewise, of the polymer's."""
 
+
+def _changed(changes: tuple[tuple[str, Any], ...]) -> tuple[Row, ...]:
+    """Rows of our method, each with one key changed."""
+    return tuple(Row("ours", {key: value}, f"{key}={value}") for key, value in changes)
+
+
+def _joint(*weights: float) -> tuple[Row, ...]:
+    """Rows of our method trained jointly with the dynamics, each with a weight of it."""
+    key = "training.stage_one.dynamics_weight"
+    return tuple(Row("ours-joint", {key: weight}, f"ours-joint, weight {weight:g}") for weight in weights)
+
+
 EXHIBITS: dict[str, Exhibit] = {
     "table1": Table(
         title="Table 1: relative error of the energy of interacting particles, by method",
@@ -167,11 +179,8 @@ EXHIBITS: dict[str, Exhibit] = {
         study=POLYMER,
         rows=(
             *map(Row, ("none", "ours", "inve", "cnn")),
-            *(Row("ours", {key: value}, f"{key}={value}") for key, value in POLYMER_CHANGES),
-            *(
-                Row("ours-joint", {"training.stage_one.dynamics_weight": w}, f"ours-joint, weight {w:g}")
-                for w in (1e-1, 1e-2)
-            ),
+            *_changed(POLYMER_CHANGES),
+            *_joint(1e-1, 1e-2),
         ),
         columns=tuple(Column(s, s, {"simulation.seed": 90001, "simulation.system.start_seed": 1}) for s in STARTS),
         budgets={"laptop": {"training.stage_one.steps": 2500, "training.stage_two.steps": 8000}},
@@ -197,12 +206,9 @@ EXHIBITS: dict[str, Exhibit] = {
         study=PARTICLES,
         rows=(
             Row("ours"),
-            *(Row("ours", {key: value}, f"{key}={value}") for key, value in ONE_CHANGE),
+            *_changed(ONE_CHANGE),
             Row("ours-mixture"),
-            *(
-                Row("ours-joint", {"training.stage_one.dynamics_weight": w}, f"ours-joint, weight {w:g}")
-                for w in (1e-1, 1e-3)
-            ),
+            *_joint(1e-1, 1e-3),
             Row("none"),
         ),
         columns=DEVELOPMENT,
