@@ -56,6 +56,21 @@ def test_a_box_keeps_coordinates_in_half_the_space_and_within_the_rounding_it_st
     assert again.summary()["schema"] == 2
 
 
+def test_sets_are_held_in_the_room_of_the_largest_that_there_is(tmp_path):
+    layout = Layout("ragged", (0.0, 1.0), 2, 90, "none", ("z",), ragged=True, weighted=True)
+    ensemble = Ensemble.create(tmp_path / "ragged.zarr", layout, 3)
+    for m, counts in enumerate(([3, 7], [11, 2], [5, 5])):
+        masses = RNG.uniform(1, 2, (2, max(counts)))
+        points = RNG.normal(size=(2, max(counts), 2))
+        ensemble.commit(m, Trajectory(points, np.zeros((2, 1)), np.array(counts), masses=masses))
+    assert ensemble.largest_set == 11
+    held = MicrostateSource(ensemble, 3 * 2 * 11 * (2 * 4 + 4) + 3 * 2 * 4)  # points, masses and counts
+    assert held.in_memory
+    assert not MicrostateSource(ensemble, 3 * 2 * 11 * (2 * 4 + 4)).in_memory
+    where = np.array([0, 1, 1, 2]), np.array([1, 0, 1, 0])
+    assert same(held.batch(*where), ensemble.microstates(*where))
+
+
 def test_points_outside_the_box_are_named(tmp_path):
     ensemble = boxed(tmp_path / "boxed.zarr", ((0.0, 1.0), (0.0, 1.0)), N=3)
     points = np.full((3, 3, 2), 0.5)

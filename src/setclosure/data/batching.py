@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,13 +21,15 @@ class MicrostateSource:
     ensemble : Ensemble
         Its damaged trajectories are left out with a warning (see :attr:`Ensemble.usable`).
     limit_bytes : int
-        The microstates are held in memory if they take no more than this.
+        The microstates are held in memory if they take no more than this. Sets of different sizes take the room of
+        the largest that there is, not of the largest that there may be.
     """
 
     def __init__(self, ensemble: Ensemble, limit_bytes: int) -> None:
         self.ensemble = ensemble
         usable = ensemble.usable
-        arrays = {k: v for k, v in ensemble.layout.arrays(len(usable)).items() if k != "observables"}
+        room = dataclasses.replace(ensemble.layout, max_particles=ensemble.largest_set)
+        arrays = {k: v for k, v in room.arrays(len(usable)).items() if k != "observables"}
         size = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in arrays.values())
         self.in_memory = size <= limit_bytes
         """Whether the microstates are held in memory."""
@@ -38,7 +41,8 @@ class MicrostateSource:
 
         def load(row: int) -> None:
             for name, array in ensemble.arrays(int(usable[row])).items():
-                self._held[name][row] = array
+                held = self._held[name][row]
+                held[...] = array[tuple(slice(n) for n in held.shape)]
 
         with ThreadPoolExecutor(READERS) as pool:
             list(pool.map(load, range(len(usable))))

@@ -198,6 +198,13 @@ class Ensemble:
         return self.layout.max_particles
 
     @property
+    def largest_set(self) -> int:
+        """The most particles of any usable microstate."""
+        if not self.layout.ragged:
+            return self.max_particles
+        return max((int(self._read("counts", int(i)).max()) for i in self.usable), default=self.max_particles)
+
+    @property
     def n_features(self) -> int:
         """Features of a particle, d."""
         return self.layout.n_features

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from setclosure.data.images import image_layout, image_trajectory
+from setclosure.data.images import MOST_PIXELS, image_layout, image_trajectory
 from setclosure.data.trajectory import Layout, Trajectory
 from setclosure.simulators.polymer import Polymer
 
@@ -25,7 +25,7 @@ class PolymerVideo(Polymer):
     microstates: Literal["pixels", "beads"] = Field(
         "pixels", description="What a microstate is: the pixels of the image that are not white, or the beads."
     )
-    most_pixels: int = Field(2000, ge=1, description="Pixels for which there is room in every frame.")
+    most_pixels: int = Field(MOST_PIXELS, ge=1, description="Pixels for which there is room in every frame.")
 
     @property
     def layout(self) -> Layout:
