@@ -140,7 +140,7 @@ class RunPiece:
             if self.finished:
                 return
             run = Run.create(self.study, self.folder, resume=True)
-            others = [path for path in sorted(self.folder.parent.iterdir()) if path != self.folder]
+            others = [path.parent for path in sorted(self.folder.parent.glob("*/run.json")) if path.parent != self.folder]
             pipeline.train(self.study, self.data, self.folder, resume=True, run=run, reuse=others)
             pipeline.evaluate(self.folder, self.data)
 
