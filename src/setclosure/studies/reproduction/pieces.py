@@ -140,7 +140,8 @@ class RunPiece:
             if self.finished:
                 return
             run = Run.create(self.study, self.folder, resume=True)
-            others = [path.parent for path in sorted(self.folder.parent.glob("*/run.json")) if path.parent != self.folder]
+            runs = sorted(path.parent for path in self.folder.parent.glob("*/run.json"))
+            others = [path for path in runs if path != self.folder]
             pipeline.train(self.study, self.data, self.folder, resume=True, run=run, reuse=others)
             pipeline.evaluate(self.folder, self.data)
 
