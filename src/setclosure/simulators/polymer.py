@@ -16,7 +16,8 @@ from setclosure.errors import SimulationError
 from setclosure.processes import available_cores
 from setclosure.seeds import numpy_stream
 from setclosure.settings import Settings
-from setclosure.simulators.polymer_kernels import brownian_frames, pivot, rotation
+from setclosure.simulators.pivot_kernels import pivot, rotation
+from setclosure.simulators.polymer_kernels import brownian_frames
 
 MOVES_PER_BEAD = 20
 """Pivot moves from a straight chain to a coil; about half of them are kept, and a few renew its size."""
