@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
+
+from setclosure.compiled import compiled
 
 RANGE = np.float32(9.0)
 """Size of u from which tanh(u) = ±1 and ``log cosh(u) = |u| − log 2`` to single precision."""
@@ -33,12 +34,8 @@ _LQ = tuple(np.float32(c) for c in (1.0, 0.6084851197, 0.10829806, 6.168503009e-
 _TINY = np.float32(1e-30)  # keeps r⁻¹ finite for a particle with itself; its force is then exactly zero
 _ONE = np.float32(1.0)
 
-# NaN and infinity keep their meaning (no "nnan", "ninf"); sums may be reordered, which vectorisation needs
-_FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
-_jit = numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
 
-
-@_jit
+@compiled
 def fast_tanh(u: Any) -> Any:
     """tanh(u) in single precision, to :data:`TANH_ERROR`."""
     u = min(max(u, -RANGE), RANGE)
@@ -48,7 +45,7 @@ def fast_tanh(u: Any) -> Any:
     return u * p / q
 
 
-@_jit
+@compiled
 def fast_log_cosh(u: Any) -> Any:
     """Log cosh(u) in single precision, to :data:`LOG_COSH_ERROR`; linear beyond the range, so it cannot overflow."""
     size = abs(u)
@@ -59,7 +56,7 @@ def fast_log_cosh(u: Any) -> Any:
     return v * p / q + (size - c)
 
 
-@_jit
+@compiled
 def pair_forces(x: Any, y: Any, a: Any, b: Any, force_x: Any, force_y: Any) -> None:
     """Σ_{j≠i} F(r_ij) (x_i − x_j)/r_ij of Sec. 4.2 in two dimensions, written to ``force_x`` and ``force_y`` (N,).
 
@@ -79,7 +76,7 @@ def pair_forces(x: Any, y: Any, a: Any, b: Any, force_x: Any, force_y: Any) -> N
         force_x[i], force_y[i] = sum_x, sum_y
 
 
-@_jit
+@compiled
 def euler_frames(start: Any, a: Any, b: Any, time_step: Any, stride: Any, frames: Any) -> None:
     """Forward Euler from ``start`` (N, 2); every ``stride``-th state goes to ``frames`` (T, N, 2).
 
@@ -103,7 +100,7 @@ def euler_frames(start: Any, a: Any, b: Any, time_step: Any, stride: Any, frames
             frames[t, i, 0], frames[t, i, 1] = x[i], y[i]
 
 
-@_jit
+@compiled
 def pair_energies(points: Any, counts: Any, a: Any, b: Any, energies: Any) -> None:
     """Normalised pair energy (A.3) of each set ``points`` (B, N, d), its first ``counts`` (B,) particles: (B,).
 

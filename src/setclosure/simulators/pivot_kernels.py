@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
-# NaN and infinity keep their meaning (no "nnan", "ninf")
-_jit = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "arcp", "nsz", "afn"}, error_model="numpy")
+from setclosure.compiled import compiled
 
 
-@_jit
+@compiled
 def pivot(points: Any, joints: Any, quaternions: Any, repel: bool, moved: Any) -> int:
     """Pivot moves of a chain: turn its shorter end about a bead, and keep that if no two beads overlap.
 
@@ -58,7 +56,7 @@ def pivot(points: Any, joints: Any, quaternions: Any, repel: bool, moved: Any) -
     return kept
 
 
-@_jit
+@compiled
 def rotation(q: Any, turn: Any) -> None:
     """The rotation matrix of a quaternion of any length, written to ``turn`` (3, 3)."""
     s = 2 / (q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
@@ -69,7 +67,7 @@ def rotation(q: Any, turn: Any) -> None:
         turn[k, (k + 2) % 3] = s * (a * c + b * q[0])
 
 
-@_jit
+@compiled
 def _meets(points: Any, moved: Any, joint: int, step: int, last: int) -> bool:
     """Whether a bead that moved is less than 1 from one that did not, other than its neighbour.
 

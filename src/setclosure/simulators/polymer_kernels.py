@@ -17,8 +17,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
+
+from setclosure.compiled import compiled
 
 TILE = 16
 """Beads whose distances to one bead are computed together: the width of a vector of single precision."""
@@ -34,12 +35,8 @@ _ONE, _HALF, _TWO, _TINY = _F(1.0), _F(0.5), _F(2.0), _F(1e-12)
 _SQRT_HALF = _I(0x3F3504F3)  # the bits of √½ as a float32
 _GOLDEN, _MIX_1, _MIX_2 = _W(0x9E3779B97F4A7C15), _W(0xBF58476D1CE4E5B9), _W(0x94D049BB133111EB)
 
-# NaN and infinity keep their meaning (no "nnan", "ninf"); sums may be reordered, which vectorisation needs
-_FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
-_jit = numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
 
-
-@_jit
+@compiled
 def counted_bits(keys: Any, counter: Any, bits: Any) -> None:
     """Fill ``bits`` (n,) uint64 with numbers ``counter``, ``counter`` + 1, … of the stream of ``keys`` (2,) uint64.
 
@@ -54,7 +51,7 @@ def counted_bits(keys: Any, counter: Any, bits: Any) -> None:
         bits[k] = z ^ (z >> _W(31))
 
 
-@_jit
+@compiled
 def normals(halves: Any, out: Any) -> None:
     """Independent standard normal numbers ``out`` (n,) float32 from n/2 random words, given as ``halves`` (n,) uint32.
 
@@ -82,7 +79,7 @@ def normals(halves: Any, out: Any) -> None:
         out[k + n] = _F(_I(1) - _I(half & _U(2))) * radius * (cosine + sine)
 
 
-@_jit
+@compiled
 def tile_boxes(x: Any, N: int, low: Any, high: Any) -> None:
     """Least and largest coordinates of the beads of each tile, ``low`` and ``high`` (3, tiles), for ``x`` (3, ≥ N)."""
     for k in range(3):
@@ -93,7 +90,7 @@ def tile_boxes(x: Any, N: int, low: Any, high: Any) -> None:
             low[k, tile], high[k, tile] = least, most
 
 
-@_jit
+@compiled
 def remove_overlaps(x: Any, N: int, low: Any, high: Any, near: Any, push: Any) -> int:
     """Move beads i and j with j > i + 1 that are closer than 1 apart, each by half of what is missing.
 
@@ -140,7 +137,7 @@ def remove_overlaps(x: Any, N: int, low: Any, high: Any, near: Any, push: Any) -
     return found
 
 
-@_jit
+@compiled
 def _gap(low: Any, high: Any, a: int, b: int) -> Any:
     """Largest gap, over the axes, between the boxes of two tiles; negative if they meet."""
     gap = max(low[0, a] - high[0, b], low[0, b] - high[0, a])
@@ -148,14 +145,14 @@ def _gap(low: Any, high: Any, a: int, b: int) -> Any:
     return max(gap, low[2, a] - high[2, b], low[2, b] - high[2, a])
 
 
-@_jit
+@compiled
 def _gap_of_bead(low: Any, high: Any, b: int, x: Any, y: Any, z: Any) -> Any:
     """Largest gap, over the axes, between a bead's centre and the box of tile b."""
     gap = max(low[0, b] - x, x - high[0, b], low[1, b] - y)
     return max(gap, y - high[1, b], low[2, b] - z, z - high[2, b])
 
 
-@_jit
+@compiled
 def _push_from(x: Any, i: int, first: int, least: int, push: Any) -> int:
     """Add the moves of bead i and of the TILE beads from ``first`` on; those before ``least`` have been seen."""
     px, py, pz = x[0], x[1], x[2]
@@ -183,7 +180,7 @@ def _push_from(x: Any, i: int, first: int, least: int, push: Any) -> int:
     return found
 
 
-@_jit
+@compiled
 def solve_rods(off: Any, right: Any, ahead: Any, factor: Any, out: Any) -> None:
     """Solve the symmetric tridiagonal system with 2 on the diagonal and ``off`` (n − 1,) beside it: ``out`` (n,).
 
@@ -217,7 +214,7 @@ def solve_rods(off: Any, right: Any, ahead: Any, factor: Any, out: Any) -> None:
         out[0] = ahead[0] - factor[0] * g
 
 
-@_jit
+@compiled
 def project_rods(x: Any, N: int, rods: Any, space: Any) -> int:
     """Move the beads along their rods until every rod has length 1: Newton's method.
 
@@ -265,7 +262,7 @@ def project_rods(x: Any, N: int, rods: Any, space: Any) -> int:
     return -1
 
 
-@_jit
+@compiled
 def _measure_rods(x: Any, rods: Any, error: Any, scale: Any) -> int:
     """Write the rods (3, n), their lengths less 1 and one over their lengths (n,); count those that are wrong."""
     dx, dy, dz = rods[0], rods[1], rods[2]
@@ -282,7 +279,7 @@ def _measure_rods(x: Any, rods: Any, error: Any, scale: Any) -> int:
     return wrong
 
 
-@_jit
+@compiled
 def brownian_frames(
     start: Any, rate: Any, noise: Any, time_step: Any, stride: int, repel: bool, keys: Any, until: Any, frames: Any
 ) -> Any:
