@@ -14,6 +14,7 @@ import pytest
 import setclosure.methods
 from setclosure.closure_model import ClosureModel
 from setclosure.microstates import MicrostateBatch, MicrostateKind
+from setclosure.observables import registry
 from setclosure.studies.pipeline import open_split
 from setclosure.training.fit import FitSettings
 
@@ -79,7 +80,8 @@ def test_the_example_of_the_readme_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     np.save("my_trajectories.npy", np.random.default_rng(0).normal(size=(6, 5, 7, 2)).cumsum(axis=1))
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    monkeypatch.setattr("setclosure.observables.registry._REGISTERED", {})  # for the time of the test
+    registry.get_observable("extension")  # those of the library register once and must outlive the test
+    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
     exec(example, {})
     assert "(1, 1, 101, 1)" in capsys.readouterr().out
 
