@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXHIBITS := table1 figure4 figure5 table3 table4 table5 baselines what-helps table2 figure6 \
-    figure7 figure8 figure9 slow
+    figure7 figure8 figure9 unravelling slow
 
 .PHONY: install demo test fast-test lint types layers check bench docs picture laptop clean-demo
 

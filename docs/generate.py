@@ -36,9 +36,7 @@ def write_all(root: Path, folder: Path) -> None:
         "configuration.md": configuration(),
         "methods.md": methods(),
         "command_line.md": command_line(),
-        "what_helps.md": exhibit(root / "results" / "laptop" / "what-helps.json", ("mre", "mre_median")),
-        "baselines.md": exhibit(root / "results" / "laptop" / "baselines.json", ("mre", "effective_rank")),
-        "slow.md": exhibit(root / "results" / "laptop" / "slow.json", ("mean_error", "inside_band")),
+        **{f"{name}.md": exhibit(root / "results" / "laptop" / f"{name}.json", folder) for name in SHORT},
         "reproduction.md": reproduction(root / "results", folder),
         "benchmarks.md": benchmarks(root / "benchmarks" / "results.json"),
         "overview.md": overview(folder.parent / "_static" / "overview.png"),
@@ -189,8 +187,18 @@ def command_line() -> str:
 # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def exhibit(path: Path, metrics: tuple[str, ...]) -> str:
-    """Some metrics of a table that `setclosure reproduce` wrote, one line a row."""
+SHORT = {
+    "what-helps": ("mre", "mre_median"),
+    "baselines": ("mre", "effective_rank"),
+    "unravelling": ("r2",),
+    "slow": ("mean_error", "inside_band"),
+}
+"""What is on the page *What helps*, and which metrics of it: settings were chosen by it, on development data."""
+
+
+def exhibit(path: Path, folder: Path) -> str:
+    """Some metrics of a table that `setclosure reproduce` wrote, one line a row, and its picture if there is one."""
+    metrics = SHORT[path.stem]
     if not path.is_file():
         return f":::{{note}}\nNot run yet: `setclosure reproduce {path.stem}` makes `{path.name}`.\n:::\n"
     content = read_json(path)
@@ -207,12 +215,19 @@ def exhibit(path: Path, metrics: tuple[str, ...]) -> str:
         for row, cells in content["rows"].items()
     ]
     facts = content["provenance"]
-    seeds = ", ".join(map(str, facts["seeds"]))
-    return "\n".join([_table(head, rows), "", *content["notes"], f"Training seeds: {seeds}. {_provenance(facts)}", ""])
+    seeds = f"Training seeds: {', '.join(map(str, facts['seeds']))}. " if facts["seeds"] else ""
+    notes = [*content["notes"], f"{seeds}{_provenance(facts)}"]
+    return "\n".join([_table(head, rows), "", *_picture(path, EXHIBITS[path.stem].title, folder), *notes, ""])
 
 
-CHOICES = ("what-helps", "baselines", "slow")
-"""Tables by which settings were chosen: on development data, and on a page of their own."""
+def _picture(path: Path, title: str, folder: Path) -> list[str]:
+    """The picture beside the result ``path``, copied into ``folder``, or nothing."""
+    picture = path.with_suffix(".png")
+    if not picture.is_file():
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(picture, folder / picture.name)
+    return [f"```{{image}} generated/{picture.name}\n:alt: {title}\n```", ""]
 
 
 def reproduction(results: Path, folder: Path) -> str:
@@ -221,15 +236,12 @@ def reproduction(results: Path, folder: Path) -> str:
     for name, exhibit in EXHIBITS.items():
         there = [scale for scale in SCALES if (results / scale / f"{name}.json").is_file()]
         rows.append([f"`{name}`", exhibit.title, ", ".join(there) or "not run yet"])
-        if not there or name in CHOICES:
+        if not there or name in SHORT:
             continue
         made = results / there[-1] / name
         title, _, body = made.with_suffix(".md").read_text().partition("\n")
         out += [f"## {title.removeprefix('# ')} ({there[-1]})", ""]
-        if made.with_suffix(".png").is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(made.with_suffix(".png"), folder / f"{name}.png")
-            out += [f"```{{image}} generated/{name}.png\n:alt: {exhibit.title}\n```", ""]
+        out += _picture(made.with_suffix(".json"), exhibit.title, folder)
         out += [body.strip(), "", f"Every seed's number and configuration: `results/{there[-1]}/{name}.json`.", ""]
     status = ["## Status", "", _table(["name", "what", "committed results"], rows), ""]
     return "\n".join([*status, *out])
@@ -241,6 +253,7 @@ METRICS = {
     "effective_rank": "effective rank",
     "mean_error": "error of the mean",
     "inside_band": "inside the band",
+    "r2": "R²",
 }
 """How the columns of short tables say what they show."""
 

@@ -185,7 +185,7 @@ def _fixed_start(system: Polymer) -> Array:
 
     with ThreadPoolExecutor(available_cores()) as pool:
         coils = np.stack(list(pool.map(coil, range(n))))  # (candidates, N, 3)
-        mode, width = _slowest_mode(coils), _extension(coils)
+        mode, width = slowest_mode(coils), _extension(coils)
         if system.start == "fast":
             return np.asarray(coils[np.argmax(mode)])
         if system.start == "medium":
@@ -198,7 +198,7 @@ def _fixed_start(system: Polymer) -> Array:
             f"none of {len(frames)} folded candidates reached an extension of {FOLDED_EXTENSION:g} of its length in "
             f"{FOLDED_FRAMES} frames, so there is no slow start. Use a larger extension_rate."
         )
-    return np.asarray(frames[np.argmin(np.where(there, _slowest_mode(frames) / _extension(frames), np.inf))])
+    return np.asarray(frames[np.argmin(np.where(there, slowest_mode(frames) / _extension(frames), np.inf))])
 
 
 def _extension(points: Array) -> Array:
@@ -207,7 +207,7 @@ def _extension(points: Array) -> Array:
     return np.asarray(x.max(axis=-1) - x.min(axis=-1), dtype=np.float64)
 
 
-def _slowest_mode(points: Array) -> Array:
+def slowest_mode(points: Array) -> Array:
     """Size of the slowest mode along x of conformations ``(*, N, 3)``: ``(*)``."""
     N = points.shape[-2]
     return np.asarray(np.abs(points[..., 0] @ np.cos(np.pi * (np.arange(N) + 0.5) / N)) / N)

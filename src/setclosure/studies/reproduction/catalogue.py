@@ -9,6 +9,7 @@ from setclosure.studies.reproduction.exhibits import Column, Exhibit, Row, Table
 from setclosure.studies.reproduction.figure4 import Figure4
 from setclosure.studies.reproduction.figure5 import Figure5
 from setclosure.studies.reproduction.figure8 import Figure8
+from setclosure.studies.reproduction.unravelling import Unravelling
 
 PARTICLES = "interacting_particles"
 MIXING = "lennard_jones"
@@ -191,6 +192,7 @@ EXHIBITS: dict[str, Exhibit] = {
         },
         seeds={"laptop": (0,)},
     ),
+    "unravelling": Unravelling(study=POLYMER),
     "baselines": Table(
         title="Baselines: what was tried for each, on development data",
         study=PARTICLES,
