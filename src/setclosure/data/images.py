@@ -18,8 +18,8 @@ from setclosure.observables.registry import get_observable
 MOST_PIXELS = 5000
 """Pixels for which an ensemble has room in every frame by default.
 
-Most frames of 300 beads have 880 to 1,800; a chain that is long along the line of sight is out of focus; 150 chains
-had at most 3,525. Room costs little: it is compressed on the disk, and not held in memory."""
+Most frames of 300 beads have 880 to 1,800. A chain that is long along the line of sight is out of focus and has more:
+the largest of 150 trajectories had 3,525. Room costs little, as it is compressed on the disk and not held in memory."""
 
 
 def bead_layout(name: str, times: tuple[float, ...], n_beads: int, units: str) -> Layout:
