@@ -179,9 +179,10 @@ EXHIBITS: dict[str, Exhibit] = {
         columns=tuple(Column(s, s, {"simulation.seed": 90001, "simulation.system.start_seed": 1}) for s in STARTS),
         budgets={
             "laptop": {
-                "simulation.trajectories": {"train": 100, "validation": 20, "each_test": 20},
-                "training.stage_one.steps": 2500,
-                "training.stage_two.steps": 8000,
+                "simulation.trajectories": {"train": 60, "validation": 12, "each_test": 16},
+                "simulation.system.n_frames": 601,
+                "training.stage_one.steps": 1500,
+                "training.stage_two.steps": 6000,
             }
         },
         seeds={"laptop": (0,)},
