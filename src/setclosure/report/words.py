@@ -93,7 +93,8 @@ METRICS = {
         "Share of the frames at which the predicted mean lies within one true standard deviation of the true mean, for "
         "every observable.",
     ),
-    "r2": Word("R²", "Share of the variance that a regression explains, each case predicted by the others."),
+    "r2": Word("R²", "Share of the variance that a regression explains, each case predicted by others."),
+    "r2_error": Word("Standard error of R²", "Over resampled cases."),
     "diverged": Word(
         "Diverged", "Rollouts that reached numbers that are not finite or beyond all bounds, and were stopped."
     ),

@@ -149,7 +149,7 @@ class Polymer(Settings):
             If the rods could not be kept, or no candidate becomes a slow start.
         """
         points = self.run(self.initial(rng), rng, self.n_frames)
-        return Trajectory(points, _extension(points)[:, None])
+        return Trajectory(points, extension(points)[:, None])
 
     def run(self, start: Array, rng: np.random.Generator, n_frames: int, until: float = np.inf) -> Array:
         """``n_frames`` frames ``(T, N, 3)`` float32 from a conformation ``(N, 3)``, the first of them.
@@ -185,23 +185,23 @@ def _fixed_start(system: Polymer) -> Array:
 
     with ThreadPoolExecutor(available_cores()) as pool:
         coils = np.stack(list(pool.map(coil, range(n))))  # (candidates, N, 3)
-        mode, width = slowest_mode(coils), _extension(coils)
+        mode, width = slowest_mode(coils), extension(coils)
         if system.start == "fast":
             return np.asarray(coils[np.argmax(mode)])
         if system.start == "medium":
             return np.asarray(coils[np.argsort(width)[int(NARROW_SHARE * n)]])
         folded = np.argsort(mode / width)[: max(1, round(FOLDED_SHARE * n))]
         frames = np.stack(list(pool.map(stretched, folded.tolist())))
-    there = _extension(frames) >= FOLDED_EXTENSION * (system.n_beads - 1)
+    there = extension(frames) >= FOLDED_EXTENSION * (system.n_beads - 1)
     if not there.any():
         raise SimulationError(
             f"none of {len(frames)} folded candidates reached an extension of {FOLDED_EXTENSION:g} of its length in "
             f"{FOLDED_FRAMES} frames, so there is no slow start. Use a larger extension_rate."
         )
-    return np.asarray(frames[np.argmin(np.where(there, slowest_mode(frames) / _extension(frames), np.inf))])
+    return np.asarray(frames[np.argmin(np.where(there, slowest_mode(frames) / extension(frames), np.inf))])
 
 
-def _extension(points: Array) -> Array:
+def extension(points: Array) -> Array:
     """Largest minus smallest x of conformations ``(*, N, 3)``: ``(*)`` float64."""
     x = points[..., 0]
     return np.asarray(x.max(axis=-1) - x.min(axis=-1), dtype=np.float64)

@@ -174,7 +174,10 @@ EXHIBITS: dict[str, Exhibit] = {
         rows=(
             *map(Row, ("none", "ours")),
             *_changed(POLYMER_CHANGES),
-            Row("ours", {"simulation.system.microstates": "numbered beads"}, "numbered beads for pixels"),
+            *(
+                Row("ours", {"simulation.system.microstates": what}, f"{what} for pixels")
+                for what in ("beads", "numbered beads")
+            ),
         ),
         columns=tuple(Column(s, s, {"simulation.seed": 90001, "simulation.system.start_seed": 1}) for s in STARTS),
         budgets={

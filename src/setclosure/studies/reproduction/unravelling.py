@@ -1,13 +1,13 @@
 """What tells how long a chain takes to unravel: a regression on what a frame shows, and on what it does not.
 
-Chains of the polymer study run from coils of their own until they are half stretched. Of each the frame is taken at
-which it first has the extension of the slow test's start, a quarter of its length. The logarithm of the time that
-follows is regressed on the extension of that frame and, row by row, on something more.
+Chains of the polymer study run from coils of their own until they are half stretched, or are given up. Of each the
+frame is taken at which it first has the extension of the slow test's start, a quarter of its length. The logarithm of
+the time that follows is regressed on the extension of that frame and, row by row, on something more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,9 +28,10 @@ from setclosure.progress import progress
 from setclosure.provenance import provenance
 from setclosure.report.style import INK, SERIES
 from setclosure.seeds import numpy_stream
-from setclosure.simulators.polymer import FOLDED_EXTENSION, slowest_mode
+from setclosure.simulators.polymer import FOLDED_EXTENSION, extension, slowest_mode
+from setclosure.simulators.polymer_video import PolymerVideo
 from setclosure.studies.polymer import PolymerStudy
-from setclosure.studies.reproduction.exhibits import Content, Order, Printed
+from setclosure.studies.reproduction.exhibits import Column, Content, Order, Printed, Row, Scale, Table, Values
 from setclosure.studies.reproduction.pieces import Piece, RunPiece, digest, locked
 
 Array = np.ndarray[Any, Any]
@@ -47,11 +48,21 @@ LAG = 10
 PARTS = 10
 """Slices along the flow of which the row of the image has the mass."""
 
-MOST_FEATURES = 25
-"""Of a row, about; with fewer chains its regression means nothing."""
+LEAST_CHAINS = 25
+"""Fewer tell nothing."""
 
-RIDGE = 10.0
-"""Penalty on the squared coefficients of standardised features."""
+FOLDS, RESAMPLES = 10, 1000
+"""Parts of the chains of which each is predicted by the others; and bootstrap samples behind a standard error."""
+
+PENALTIES = 10.0 ** np.arange(-1.0, 7.0)
+"""Of the ridge regression, to choose from: the largest leaves the mean alone."""
+
+
+EARLY, LATE = "left out as they pass both too early", "are given up before they are half stretched"
+"""Why a chain is of no use."""
+
+SHOWN = ("+ closure of ours", "+ extension", "+ order")
+"""Rows of the picture, by how they begin."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +71,22 @@ class ChainsPiece:
 
     Attributes
     ----------
-    study : PolymerStudy
-        Whose chains they are; there are as many as its training has.
+    system : PolymerVideo
+        Whose chains they are.
+    n_chains : int
+        How many are simulated.
     work : Path
         Chains lie in a folder of their own there.
     """
 
-    study: PolymerStudy
+    system: PolymerVideo
+    n_chains: int
     work: Path
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
         """What defines its numbers."""
-        system = self.study.simulation.system.model_dump(mode="json")
-        return {"system": system, "chains": self.study.simulation.trajectories.train, "seed": SEED}
+        return {"system": self.system.model_dump(mode="json"), "chains": self.n_chains, "seed": SEED}
 
     @property
     def folder(self) -> Path:
@@ -91,48 +104,68 @@ class ChainsPiece:
         return (self.folder / "chains.json").is_file()
 
     @property
-    def data(self) -> None:
-        """Nothing is shared."""
+    def data(self) -> Path:
+        """The chains, which are made before any training."""
+        return self.folder
 
-    def prepare(self) -> None:
-        """Nothing to do."""
+    def finish(self) -> None:
+        """Nothing is left to do."""
 
     def facts(self) -> dict[str, Any]:
         """Commit, machine and configuration."""
         found = read_json(self.folder / "chains.json")
         return {key: found[key] for key in ("commit", "dirty", "machine")} | {"configuration": self.configuration}
 
-    def finish(self) -> None:
-        """Simulate the chains, on all cores."""
+    def prepare(self) -> None:
+        """Simulate the chains, on all cores.
+
+        Raises
+        ------
+        SimulationError
+            If fewer than :data:`LEAST_CHAINS` cross both extensions in time.
+        """
         with locked(self.folder):
             if self.finished:
                 return
-            n = self.study.simulation.trajectories.train
-            found = []
-            with ThreadPoolExecutor(available_cores()) as pool, progress("chains", n, "chains") as advance:
-                for k, one in enumerate(pool.map(self._chain, range(n))):
-                    found += [one] if one else []
+            ended = []
+            with ThreadPoolExecutor(available_cores()) as pool, progress("chains", self.n_chains, "chains") as advance:
+                for k, one in enumerate(pool.map(self._chain, range(self.n_chains))):
+                    ended.append(one)
                     advance(k + 1)
-            if len(found) < MOST_FEATURES:
+            used = [one for one in ended if not isinstance(one, str)]
+            if len(used) < LEAST_CHAINS:
                 raise SimulationError(
-                    f"{len(found)} of {n} chains crossed a quarter and then half of their length, {LAG} frames or more "
-                    f"after their start; a regression needs {MOST_FEATURES}. Ask for more in "
-                    "simulation.trajectories.train, or for longer ones in simulation.system.n_frames."
+                    f"only {len(used)} of {self.n_chains} chains had a quarter of their length {LAG} frames or more "
+                    f"after their start, and half of it within {self._most_frames} frames; {LEAST_CHAINS} are needed. "
+                    "Ask for longer trajectories in simulation.system.n_frames, or a smaller frame_interval."
                 )
-            frames, remaining = zip(*found, strict=True)
+            frames, remaining = zip(*used, strict=True)
             write_arrays(self.folder / "chains.npz", frames=np.array(frames), remaining=np.array(remaining))
-            write_json(self.folder / "chains.json", provenance())
+            counts = {reason: ended.count(reason) for reason in (EARLY, LATE)}
+            write_json(self.folder / "chains.json", provenance() | {"left_out": counts})
 
-    def _chain(self, k: int) -> tuple[Array, int] | None:
-        """The frame at a quarter of the length and that ``LAG`` before it, ``(2, N, 3)``; frames until a half."""
-        system, stream = self.study.simulation.system, numpy_stream(SEED, "unravelling", k)
-        length = system.n_beads - 1
-        frames = system.run(system.coil(stream), stream, 2 * system.n_frames, HALF * length)
-        width = np.ptp(frames[..., 0], axis=1)
-        first = int(np.argmax(width >= FOLDED_EXTENSION * length))
-        if width[-1] < HALF * length or first < LAG:
-            return None
-        return frames[[first - LAG, first]], len(frames) - 1 - first
+    @property
+    def _most_frames(self) -> int:
+        return 2 * self.system.n_frames
+
+    def _chain(self, k: int) -> tuple[Array, int] | str:
+        """The frame at a quarter of the length and that ``LAG`` before it, ``(2, N, 3)``; frames until a half.
+
+        Or why the chain is of no use.
+        """
+        stream = numpy_stream(SEED, "unravelling", k)
+        length = self.system.n_beads - 1
+        frames = self.system.run(self.system.coil(stream), stream, self._most_frames, HALF * length)
+        width = extension(frames)
+        if width[-1] < HALF * length:
+            return LATE
+        first, last = int(np.argmax(width >= FOLDED_EXTENSION * length)), len(frames) - 1
+        return EARLY if first < LAG or first == last else (frames[[first - LAG, first]], last - first)
+
+    def left_out(self) -> dict[str, int]:
+        """Chains that are of no use, by reason."""
+        counts: dict[str, int] = read_json(self.folder / "chains.json")["left_out"]
+        return counts
 
     def load(self) -> tuple[Array, Array]:
         """Beads ``(M, 2, N, 3)``, with the centre of mass off, and the frames that follow ``(M,)``."""
@@ -142,97 +175,133 @@ class ChainsPiece:
 
 @dataclass(frozen=True)
 class Unravelling:
-    """Share of the variance of the logarithm of the time that each group of features explains, leaving one chain out.
+    """Share of the variance of the logarithm of the time that each group of features explains.
 
     Attributes
     ----------
     study : str
         Whose chains and runs are shown.
     closures : tuple of str
-        Methods whose closure, of the first training seed, is a row.
+        Methods whose closure is a row, with a value for each training seed.
+    n_chains : dict
+        By scale, how many are simulated.
     """
 
     study: str
     title: str = "What tells how long a chain takes to unravel"
     closures: tuple[str, ...] = ("ours", "cnn")
+    n_chains: Mapping[Scale, int] = field(default_factory=lambda: {"demo": 60, "laptop": 150, "paper": 600})
     printed: Printed = field(default_factory=dict)
     printed_metric: str = "r2"
 
     def pieces(self, order: Order) -> list[Piece]:
         """The chains and the runs of the methods."""
-        return [self._chains(order), *self._runs(order)]
+        return [self._chains(order), *self._table.pieces(order)]
 
     def show(self, order: Order) -> Content:
         """The share of every row, and for some of them the predicted time against the true one."""
-        frames, remaining = self._chains(order).load()
-        before, now = frames[:, 0], frames[:, 1]
-        lengths = np.log(remaining)
-        extra = {
-            "extension": [],
-            "+ width across the flow (y)": [np.log(now[..., 1].std(axis=1))],
-            "+ depth (z)": [np.log(now[..., 2].std(axis=1))],
-            "+ mass along the flow": [_mass(now)],
-            **{f"+ closure of {piece.study.model.method}": [_closure(piece, now)] for piece in self._runs(order)},
-            f"+ extension {LAG} frames before": [_extension(before)],
-            "+ order of the beads": [_order(now)],
+        chains = self._chains(order)
+        frames, remaining = chains.load()
+        now, target = frames[:, 1], np.log(remaining)
+        groups: dict[str, list[list[Array]]] = {
+            "extension": [[]],
+            "+ width across the flow (y)": [[np.log(now[..., 1].std(axis=1))]],
+            "+ depth (z)": [[np.log(now[..., 2].std(axis=1))]],
+            "+ mass along the flow": [[_mass(now)]],
         }
-        extra["+ all but the order"] = [f for name, of in extra.items() if "order" not in name for f in of]
-        predicted = {name: left_out([_extension(now), *of], lengths) for name, of in extra.items()}
-        values = {
-            name: {"chains": {"r2": [float(1 - ((lengths - p) ** 2).sum() / _left_out_variance(lengths))]}}
-            for name, p in predicted.items()
+        runs = [piece for piece in self._table.pieces(order) if isinstance(piece, RunPiece)]
+        for piece in runs:
+            groups.setdefault(f"+ closure of {piece.study.model.method}", []).append([_closure(piece, now)])
+        groups |= {
+            "+ all of these": [[feature for of_seeds in groups.values() for feature in of_seeds[0]]],
+            f"+ extension {LAG} frames before": [[extension(frames[:, 0])]],
+            "+ order of the beads": [[_order(now)]],
         }
+        rows = {
+            name: [predict_left_out([extension(now), *features], target) for features in of_seeds]
+            for name, of_seeds in groups.items()
+        }
+        values: Values = {
+            name: {"chains": _shares(target, [predicted for predicted, _ in of_seeds], of_seeds[0][1])}
+            for name, of_seeds in rows.items()
+        }
+        left_out = ", ".join(f"{n} {reason}" for reason, n in chains.left_out().items())
         notes = [
-            f"Of {len(lengths)} chains, each at the frame at which it first has a quarter of its length; from there to "
-            f"half of it takes {remaining.min()} to {remaining.max()} frames, median {np.median(remaining):.0f}. `r2` "
-            "is the share of the variance of its logarithm that a ridge regression explains, each chain predicted by "
-            "the others; below zero it does worse than their mean. *Order of the beads* is the size of the slowest "
-            "mode along the flow, for which one must know which bead follows which: an image does not show it."
+            f"Of {self.n_chains[order.scale]} chains {len(target)} are used, each at the frame at which it first has a "
+            f"quarter of its length; {left_out}. From there to half of it takes {remaining.min()} to "
+            f"{remaining.max()} frames, median {np.median(remaining):.0f}. `r2` is the share of the variance of its "
+            "logarithm that a ridge regression explains, each tenth of the chains predicted by the others, which also "
+            "choose the penalty; at zero it does no better than their mean. `r2_error` is its standard error over "
+            "resampled chains. *Order of the beads* is the size of the slowest mode along the flow, for which one must "
+            "know which bead follows which: an image does not show it."
         ]
-        shown = [name for name in predicted if "closure of ours" in name or "before" in name or "order of" in name]
-        return Content(["chains"], values, (), _draw(remaining, {n: np.exp(predicted[n]) for n in shown}), notes)
+        shown = {name: np.exp(rows[name][0][0]) for name in rows if name.startswith(SHOWN)}
+        seeds = tuple(dict.fromkeys(piece.study.seeds[0] for piece in runs))
+        return Content(["chains"], values, seeds, _draw(remaining, shown), notes)
+
+    @property
+    def _table(self) -> Table:
+        return Table(self.title, self.study, tuple(map(Row, self.closures)), (Column("fast", "fast"),))
 
     def _chains(self, order: Order) -> ChainsPiece:
-        return ChainsPiece(cast(PolymerStudy, order.study(self.study, "none", {})), order.work)
-
-    def _runs(self, order: Order) -> list[RunPiece]:
-        seed = (order.seeds or order.study(self.study, "none", {}).seeds)[0]
-        return [RunPiece.of(order.study(self.study, m, {"seeds": [seed]}), order.work) for m in self.closures]
+        study = cast(PolymerStudy, order.study(self.study, "none", {}))
+        return ChainsPiece(study.simulation.system, self.n_chains[order.scale], order.work)
 
 
-def left_out(features: Sequence[Array], target: Array, ridge: float = RIDGE) -> Array:
-    """Each target ``(M,)`` as a ridge regression on the others predicts it.
+def predict_left_out(features: Sequence[Array], target: Array) -> tuple[Array, Array]:
+    """Each target ``(M,)`` as a ridge regression predicts it that has not seen it, and as the mean does.
 
-    Features ``(M,)`` or ``(M, n)`` are standardised; their squares take part too. That of the closed form: the
-    residual of a chain left out is its residual divided by one minus its leverage.
+    Features ``(M,)`` or ``(M, n)`` and their squares are standardised. Every tenth chain is predicted by the others,
+    and the penalty is the one of :data:`PENALTIES` with which they predict each other best, each left out in turn: so
+    many useless features cost little.
 
     Examples
     --------
     >>> x = np.linspace(-1, 1, 50)
-    >>> bool(np.abs(left_out([x], 3 * x, ridge=1e-6) - 3 * x).max() < 1e-6)
-    True
+    >>> predicted, mean = predict_left_out([x], 3 * x)
+    >>> bool(np.abs(predicted - 3 * x).max() < 0.1), bool(np.abs(mean - 3 * x).max() > 2)
+    (True, True)
     """
     x = np.column_stack(features)
+    x = np.column_stack([x, (x - x.mean(axis=0)) ** 2])
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12)
-    x = np.column_stack([np.ones(len(x)), x, x**2])
-    penalty = ridge * np.eye(x.shape[1])
-    penalty[0, 0] = 0.0
-    hat = x @ np.linalg.solve(x.T @ x + penalty, x.T)
-    return np.asarray(target - (target - hat @ target) / (1 - np.diag(hat)))
+    predicted, mean = np.empty(len(x)), np.empty(len(x))
+    for fold in range(FOLDS):
+        out = np.arange(len(x)) % FOLDS == fold
+        seen, y = x[~out], target[~out]
+        penalty = min(PENALTIES, key=lambda p: _error_left_out(seen, y, p))
+        coefficients = _ridge(seen - seen.mean(axis=0), penalty) @ (y - y.mean())
+        mean[out] = y.mean()
+        predicted[out] = y.mean() + (x[out] - seen.mean(axis=0)) @ coefficients
+    return predicted, mean
 
 
-def _left_out_variance(target: Array) -> float:
-    """Sum of the squared deviations of each target from the mean of the others."""
-    return float((((target - target.mean()) * len(target) / (len(target) - 1)) ** 2).sum())
+def _ridge(x: Array, penalty: float) -> Array:
+    """The matrix ``(n, M)`` that makes coefficients of centred targets, for centred features ``(M, n)``."""
+    return np.asarray(np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T))
 
 
-def _extension(beads: Array) -> Array:
-    return np.asarray(np.ptp(beads[..., 0], axis=1))
+def _error_left_out(x: Array, y: Array, penalty: float) -> float:
+    """Mean squared error of each target predicted by the others, from the residuals and leverages of one fit."""
+    centred = x - x.mean(axis=0)
+    hat = centred @ _ridge(centred, penalty) + 1 / len(x)
+    return float(np.mean(((y - hat @ y) / (1 - np.diag(hat))) ** 2))
+
+
+def _shares(target: Array, predicted: Sequence[Array], mean: Array) -> dict[str, list[float]]:
+    """The share of the variance that each prediction explains, and the standard error of the first over chains."""
+
+    def share(p: Array, chosen: Any = slice(None)) -> float:
+        return float(1 - ((target - p)[chosen] ** 2).sum() / ((target - mean)[chosen] ** 2).sum())
+
+    stream, n = np.random.default_rng(0), len(target)
+    resampled = [share(predicted[0], stream.integers(n, size=n)) for _ in range(RESAMPLES)]
+    return {"r2": [share(p) for p in predicted], "r2_error": [float(np.std(resampled))]}
 
 
 def _order(beads: Array) -> Array:
     """Logarithm of the size of the slowest mode along the flow, over the extension."""
-    return np.asarray(np.log(np.maximum(slowest_mode(beads) / _extension(beads), 1e-3)))
+    return np.asarray(np.log(np.maximum(slowest_mode(beads) / extension(beads), 1e-3)))
 
 
 def _mass(beads: Array) -> Array:
@@ -249,10 +318,17 @@ def _mass(beads: Array) -> Array:
 
 
 def _closure(piece: RunPiece, beads: Array) -> Array:
-    """Closures of the images of chains ``(M, N, 3)``, by the model of a run."""
+    """Closures of the images of chains ``(M, N, 3)`` by the model of a run: mean of both mirror images, and difference.
+
+    A mirrored chain unravels as fast, so differences count without their sign.
+    """
     model = ClosureModel.load(piece.folder / f"seed-{piece.study.seeds[0]}" / "model")
-    points, counts = pixel_sets(render(beads))
-    return model.encode([pixels[:n] for pixels, n in zip(points, counts, strict=True)])
+    closures = []
+    for side in (1.0, -1.0):
+        points, counts = pixel_sets(render(beads * np.array([side, 1.0, 1.0])))
+        closures.append(model.encode([pixels[:n] for pixels, n in zip(points, counts, strict=True)]))
+    left, right = closures
+    return np.concatenate([left + right, np.abs(left - right)], axis=1)
 
 
 def _draw(remaining: Array, predicted: dict[str, Array]) -> Figure:
