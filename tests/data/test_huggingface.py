@@ -150,7 +150,7 @@ def test_more_trajectories_than_there_are_and_unknown_splits_are_named(tmp_path,
     source = saved(train=columns(chains(2)))
     with pytest.raises(EnsembleError, match="has 2 trajectories in split 'train'; 3 were asked for"):
         read_polymers(tmp_path / "a.zarr", "train", source=source, n_trajectories=3)
-    with pytest.raises(EnsembleError, match="no split 'tests'; expected one of train, validation, test_fast"):
+    with pytest.raises(EnsembleError, match="no split 'tests'; expected one of train, validation, fast, medium, slow"):
         read_polymers(tmp_path / "a.zarr", "tests", source=source)
 
 

@@ -49,3 +49,11 @@ def test_more_pixels_than_there_is_room_for_are_named():
 def test_other_shapes_are_named():
     with pytest.raises(MicrostateError, match=r"shape \(T, N, 3\); got \(4, 60\)"):
         bead_trajectory(stretching().reshape(4, 60))
+
+
+@pytest.mark.parametrize("x", [-251.0, 250.0])
+def test_a_bead_beside_the_image_is_named(x):
+    beads = stretching()
+    beads[2, 7, 0] = x
+    with pytest.raises(MicrostateError, match=rf"frame 2: bead 7 has x = {x:g}, .* the extension would be cut"):
+        image_trajectory(beads)

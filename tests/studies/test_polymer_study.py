@@ -6,13 +6,16 @@ import io
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from setclosure.errors import SimulationError
+from setclosure.data.huggingface import SPLITS, read_polymers
+from setclosure.errors import ConfigurationError, SimulationError
 from setclosure.images.pixel_sets import HEIGHT, WIDTH
 from setclosure.report.page import build_report
-from setclosure.studies.configuration import parse_study
-from setclosure.studies.pipeline import open_split
+from setclosure.studies.configuration import apply_overrides, configuration_file, parse_study, read_values
+from setclosure.studies.evaluation import distribution_metrics
+from setclosure.studies.pipeline import evaluate, open_split, train
 from setclosure.studies.reproduction.reproduce import reproduce
 from setclosure.studies.reproduction.unravelling import predict_left_out
 
@@ -55,6 +58,7 @@ def test_tests_start_from_one_conformation_and_training_from_many(made):
     first = {split: open_split(data, split).observables()[:, 0, 0] for split in ("train", *STARTS)}
     assert len(np.unique(first["train"])) > 1
     assert all(len(np.unique(first[start])) == 1 for start in STARTS)
+    assert content["figure8"]["columns"] == [f"frame {t}" for t in range(9)]
     shown = content["figure8"]["rows"]["trajectory"]["frame 0"]["extension"]["values"]
     assert shown == [first["train"][0]]
 
@@ -76,10 +80,44 @@ def test_the_report_shows_each_test_as_a_video(made):
         assert height == 2 * height_of_cnn + 1 < 2 * HEIGHT
 
 
+def test_published_data_are_the_data_folder_of_a_study(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    beads = np.random.default_rng(0).normal(size=(4, 6, 5, 3)) * 10
+    rows = {
+        "t": [(10.0 * np.arange(6))[:, None].tolist()] * 4,
+        "x": beads.reshape(4, 6, 15).tolist(),
+        "args": [[1.0]] * 4,
+    }
+    saved = datasets.DatasetDict({name: datasets.Dataset.from_dict(rows) for name in SPLITS.values()})
+    saved.save_to_disk(tmp_path / "source")
+    for split in SPLITS:
+        read_polymers(tmp_path / "published" / f"{split}.zarr", split, images=True, source=tmp_path / "source")
+    values = read_values(configuration_file("polymer", "demo"))
+    apply_overrides(values, OVERRIDES)
+    train(parse_study(values, "here"), tmp_path / "published", tmp_path / "run")
+    metrics = evaluate(tmp_path / "run", tmp_path / "published")
+    assert set(metrics["mmd"]) == set(STARTS)
+
+
 def test_a_discrepancy_is_of_extensions_scaled_to_their_training_range():
     study = parse_study({"study": "polymer"}, "here")
     assert study.unit_range
     assert list(study.simulation.splits()) == ["train", "validation", *STARTS]
+    rng = np.random.default_rng(0)
+    truth, predicted = 50 + 200 * rng.random((2, 30, 5, 1))
+    limits = np.array([40.0]), np.array([260.0])
+    scaled = distribution_metrics(truth, predicted, limits)
+    unit = distribution_metrics((truth - 40) / 220, (predicted - 40) / 220)
+    assert {name: scaled[name] for name in ("mmd", "mmd_unbiased")} == pytest.approx(
+        {name: unit[name] for name in ("mmd", "mmd_unbiased")}
+    )
+    assert scaled["mean_error"] == distribution_metrics(truth, predicted)["mean_error"]  # relative: of what is measured
+
+
+@pytest.mark.parametrize("system", ["{n_beads: 9}", "{extension_rate: 0}"])
+def test_a_chain_without_the_starts_of_the_tests_is_refused_at_once(system):
+    with pytest.raises(ConfigurationError, match=r"simulation: start '(fast|slow)' "):
+        parse_study({"study": "polymer", "simulation": {"system": yaml.safe_load(system)}}, "here")
 
 
 def test_the_order_of_the_beads_tells_most_of_when_a_chain_unravels(tmp_path):

@@ -20,11 +20,11 @@ DATASET = "MLDS-NUS/polymer-dynamics"
 SPLITS = {
     "train": "train",
     "validation": "valid",
-    "test_fast": "test_fast",
-    "test_medium": "test_medium",
-    "test_slow": "test_slow",
+    "fast": "test_fast",
+    "medium": "test_medium",
+    "slow": "test_slow",
 }
-"""Names of its splits, by the names that ensembles have: 610, 110 and three times 100 trajectories."""
+"""Names of its splits, by the names that the polymer study has for them: 610, 110 and three times 100 trajectories."""
 
 _SAVED = ("dataset_dict.json", "state.json")  # one of them is in a folder that save_to_disk wrote
 
@@ -66,7 +66,7 @@ def read_polymers(
     EnsembleError
         If the dataset cannot be loaded or has other splits, columns or shapes; or if ``path`` holds something else.
     MicrostateError
-        If a number is NaN or infinite, or beads leave the image.
+        If a number is NaN or infinite; for images, if beads leave them or a frame has more than ``most_pixels``.
     StorageError
         If the disk is full or the folder may not be written; what was committed stays.
     """

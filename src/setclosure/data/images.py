@@ -10,7 +10,7 @@ import torch
 from setclosure.data.assemble import assemble
 from setclosure.data.trajectory import Layout, Trajectory
 from setclosure.errors import MicrostateError
-from setclosure.images.pixel_sets import PIXEL_BOX, pixel_sets
+from setclosure.images.pixel_sets import PIXEL_BOX, WIDTH, pixel_sets
 from setclosure.images.render import render
 from setclosure.microstates import MicrostateBatch
 from setclosure.observables.registry import get_observable
@@ -58,9 +58,19 @@ def image_trajectory(beads: Any, most_pixels: int = MOST_PIXELS) -> Trajectory:
     Raises
     ------
     MicrostateError
-        If a frame has more than ``most_pixels``, and as :func:`setclosure.images.render.render`.
+        If a bead is beside the image, so that the extension would be cut; if a frame has more than ``most_pixels``; and
+        as :func:`setclosure.images.render.render`.
     """
-    points, counts = pixel_sets(render(beads))
+    frames = render(beads)
+    x = np.asarray(beads, dtype=np.float64)[..., 0]
+    beside = np.abs(x + 0.5) > WIDTH / 2
+    if beside.any():
+        t, i = np.argwhere(beside)[0]
+        raise MicrostateError(
+            f"frame {t}: bead {i} has x = {x[t, i]:g}, and images show −{WIDTH // 2} to {WIDTH // 2 - 1}: the "
+            "extension would be cut. Take the centre of mass off, or use beads as microstates."
+        )
+    points, counts = pixel_sets(frames)
     if counts.max() > most_pixels:
         raise MicrostateError(
             f"frame {int(np.argmax(counts))} has {counts.max()} pixels, and there is room for {most_pixels}. Make the "

@@ -35,7 +35,7 @@ def write_video(frames: Any, path: str | Path, frames_per_second: int = 25) -> N
     MicrostateError
         If the frames have another shape or dtype.
     MissingExtraError
-        For MP4 without ffmpeg, with the command that installs it.
+        For MP4 without ffmpeg, with the command that installs it, or with an ffmpeg that fails, with its words.
     StorageError
         If the disk is full or the folder may not be written.
     """

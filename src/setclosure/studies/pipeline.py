@@ -12,6 +12,7 @@ from setclosure.data.ensemble import Ensemble
 from setclosure.errors import EnsembleError, RunError
 from setclosure.files import read_json, write_json
 from setclosure.progress import progress
+from setclosure.provenance import provenance
 from setclosure.simulators.campaign import simulate_ensemble
 from setclosure.simulators.workers import Workers, open_workers
 from setclosure.studies.base import FITTED_ON
@@ -19,6 +20,9 @@ from setclosure.studies.configuration import Study
 from setclosure.studies.evaluation import evaluate_split, permutation_test, snapshots
 from setclosure.studies.runs import Run, summarise
 from setclosure.studies.videos import image_video
+
+MADE = "provenance.json"
+"""In a data folder: which version of this program simulated there last, and on which machine."""
 
 REPEAT = "_again"
 """Ends the name of a split that is a second set of true trajectories of a test: not a test of its own."""
@@ -51,6 +55,8 @@ def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: 
                 simulate_ensemble(
                     path, simulator, n, study.simulation.seed, split, workers=pool or workers, progress=advance
                 )
+            if not there:
+                write_json(folder / MADE, provenance())
 
 
 def is_simulated(folder: Path, split: str) -> bool:

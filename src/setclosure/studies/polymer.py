@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from setclosure.settings import Settings
 from setclosure.simulators.polymer_video import PolymerVideo
@@ -26,6 +26,12 @@ class SimulationSettings(SimulationBase):
 
     system: PolymerVideo = Field(default_factory=PolymerVideo, description="The training system.")
     trajectories: SplitSizes = Field(default_factory=SplitSizes)
+
+    @model_validator(mode="after")
+    def _there_are_all_starts(self) -> SimulationSettings:
+        for start in TESTS:
+            self.system.require_start(start)
+        return self
 
     def splits(self) -> dict[str, tuple[PolymerVideo, int]]:
         """The simulator and the number of trajectories of each split."""

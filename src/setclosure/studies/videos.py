@@ -49,7 +49,7 @@ def image_video(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
 def _inked(images: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns in which any image has a pixel that is not white, and a margin."""
     limits = (np.flatnonzero(images.any(axis=axes)) for axes in ((0, 2), (0, 1)))
-    rows, columns = (slice(max(0, int(found[0]) - MARGIN), int(found[-1]) + MARGIN) for found in limits)
+    rows, columns = (slice(max(0, int(found[0]) - MARGIN), int(found[-1]) + 1 + MARGIN) for found in limits)
     return rows, columns
 
 

@@ -125,7 +125,7 @@ def snapshots(upper: Any, piece: RunPiece, splits: list[str]) -> None:
 
 
 def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
-    """Frames 0, 100, 200 and 300 (or as many of the trajectory's thirds) of the first trajectory of every test."""
+    """Frames 0, 100, 200 and 300 of the first trajectory of every test, or four of a shorter trajectory."""
     ensembles = [open_split(piece.data, split) for split in splits]
     frames = shown_frames(ensembles[0].n_frames, 4)
     longest = [longest_chain(ensemble) for ensemble in ensembles]
@@ -139,8 +139,8 @@ def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
 
 
 def shown_frames(n_frames: int, n: int, spacing: int = 100) -> np.ndarray:
-    """Indices of ``n`` frames, ``spacing`` apart where the trajectory is long enough, else evenly."""
-    return np.arange(n) * min(spacing, (n_frames - 1) // (n - 1))
+    """Indices of ``n`` frames, ``spacing`` apart; of a shorter trajectory evenly, and no more than it has."""
+    return np.unique(np.linspace(0, min(spacing * (n - 1), n_frames - 1), n).round().astype(int))
 
 
 def longest_chain(ensemble: Ensemble) -> float:

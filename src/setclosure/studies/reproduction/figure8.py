@@ -8,9 +8,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from setclosure.provenance import provenance
+from setclosure.files import read_json
 from setclosure.studies.configuration import Study
-from setclosure.studies.pipeline import is_simulated, open_split
+from setclosure.studies.pipeline import MADE, is_simulated, open_split
 from setclosure.studies.reproduction.bands import draw_image, longest_chain, shown_frames
 from setclosure.studies.reproduction.exhibits import Content, Order, Printed
 from setclosure.studies.reproduction.pieces import data_folder, make_data
@@ -48,8 +48,10 @@ class DataPiece:
         """Nothing is left to do."""
 
     def facts(self) -> dict[str, Any]:
-        """Commit and simulations."""
-        return {"commit": provenance()["commit"], "configuration": self.study.simulation.model_dump(mode="json")}
+        """Commit, where it is known, and simulations."""
+        made = self.data / MADE
+        commit = read_json(made)["commit"] if made.is_file() else None
+        return {"commit": commit, "configuration": self.study.simulation.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
