@@ -36,7 +36,7 @@ def write_all(root: Path, folder: Path) -> None:
         "configuration.md": configuration(),
         "methods.md": methods(),
         "command_line.md": command_line(),
-        **{f"{name}.md": exhibit(root / "results" / "laptop" / f"{name}.json", folder) for name in SHORT},
+        **{f"{name}.md": exhibit(root / "results", name, folder) for name in SHORT},
         "reproduction.md": reproduction(root / "results", folder),
         "benchmarks.md": benchmarks(root / "benchmarks" / "results.json"),
         "overview.md": overview(folder.parent / "_static" / "overview.png"),
@@ -196,11 +196,12 @@ SHORT = {
 """What is on the page *What helps*, and which metrics of it: settings were chosen by it, on development data."""
 
 
-def exhibit(path: Path, folder: Path) -> str:
-    """Some metrics of a table that `setclosure reproduce` wrote, one line a row, and its picture if there is one."""
-    metrics = SHORT[path.stem]
-    if not path.is_file():
-        return f":::{{note}}\nNot run yet: `setclosure reproduce {path.stem}` makes `{path.name}`.\n:::\n"
+def exhibit(results: Path, name: str, folder: Path) -> str:
+    """Some metrics of a table as it was made at the largest scale, one line a row, and its picture if there is one."""
+    metrics, there = SHORT[name], _scales(results, name)
+    if not there:
+        return f":::{{note}}\nNot run yet: `setclosure reproduce {name}` makes `{name}.json`.\n:::\n"
+    path = results / there[-1] / f"{name}.json"
     content = read_json(path)
     head = ["", *(f"`{column}`, {METRICS.get(m, m)}" for m in metrics for column in content["columns"])]
     rows = [
@@ -216,8 +217,13 @@ def exhibit(path: Path, folder: Path) -> str:
     ]
     facts = content["provenance"]
     seeds = f"Training seeds: {', '.join(map(str, facts['seeds']))}. " if facts["seeds"] else ""
-    notes = [*content["notes"], f"{seeds}{_provenance(facts)}"]
-    return "\n".join([_table(head, rows), "", *_picture(path, EXHIBITS[path.stem].title, folder), *notes, ""])
+    notes = [*content["notes"], f"Scale: {there[-1]}. {seeds}{_provenance(facts)}"]
+    return "\n".join([_table(head, rows), "", *_picture(path, EXHIBITS[name].title, folder), *notes, ""])
+
+
+def _scales(results: Path, name: str) -> list[str]:
+    """The scales at which a table or figure was made and committed, the largest last."""
+    return [scale for scale in SCALES if (results / scale / f"{name}.json").is_file()]
 
 
 def _picture(path: Path, title: str, folder: Path) -> list[str]:
@@ -234,7 +240,7 @@ def reproduction(results: Path, folder: Path) -> str:
     """The status of every table and figure, and each as it was made at the largest scale that was committed."""
     rows, out = [], []
     for name, exhibit in EXHIBITS.items():
-        there = [scale for scale in SCALES if (results / scale / f"{name}.json").is_file()]
+        there = _scales(results, name)
         rows.append([f"`{name}`", exhibit.title, ", ".join(there) or "not run yet"])
         if not there or name in SHORT:
             continue
