@@ -8,9 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 import pytest
 from tests.studies.reproduction.test_reproduce import OVERRIDES
+
+from setclosure.errors import TrainingError
+from setclosure.studies.reproduction.pieces import finish_all
 
 LONGER = "training.stage_two={steps: 400, batch_pairs: 16, steps_per_epoch: 10, views: 1}"
 
@@ -21,6 +25,26 @@ def _command(folder):
         sys.executable, "-m", "setclosure.cli.main", "reproduce", "table3", "--seeds", "0", "--jobs", "2",
         "--out", folder / "results", "--work", folder / "work", *changes,
     ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Dying:
+    """A piece whose process is killed."""
+
+    label: str
+    data = None
+    finished = False
+
+    def prepare(self):
+        pass
+
+    def finish(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_named_with_what_to_do():
+    with pytest.raises(TrainingError, match=r"killed, most likely for want of memory: 2 were at work.*--jobs 1"):
+        finish_all([Dying("a"), Dying("b")], jobs=2)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -22,6 +23,7 @@ from typing import Any, Protocol, TextIO
 import torch
 from filelock import FileLock
 
+from setclosure.errors import TrainingError
 from setclosure.files import read_json, sha256
 from setclosure.processes import available_cores
 from setclosure.progress import progress
@@ -196,6 +198,11 @@ def finish_all(pieces: Sequence[Piece], jobs: int | None = None, what: str = "pi
         that two trainings on a core each take far less than one after another on both.
     what : str
         For progress.
+
+    Raises
+    ------
+    TrainingError
+        If a worker process was killed.
     """
     todo = [piece for piece in pieces if not piece.finished]
     for piece in {piece.data: piece for piece in todo}.values():  # looking whether data are whole reads them all
@@ -219,6 +226,12 @@ def finish_all(pieces: Sequence[Piece], jobs: int | None = None, what: str = "pi
                     task.result()
                     done += 1
                     advance(done, tasks[task].label)
+            except BrokenProcessPool as error:
+                raise TrainingError(
+                    f"a process that made one of these pieces was killed, most likely for want of memory: {jobs} were "
+                    "at work, each with its training data in memory. Nothing that was saved is lost: the same command "
+                    "goes on where they were, and takes the least memory with --jobs 1."
+                ) from error
             except BaseException:  # finish what is under way, begin nothing new
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
