@@ -339,7 +339,7 @@ def _draw(remaining: Array, predicted: dict[str, Array]) -> Figure:
         axes.loglog(ends, ends, color=INK, linewidth=1, alpha=0.4)
         axes.loglog(remaining, times, ".", color=SERIES[k], markersize=5)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
             axis.set_major_formatter(ScalarFormatter())
             axis.set_minor_locator(NullLocator())
         axes.set(xlim=ends, ylim=ends, aspect="equal", title=f"extension\n{name}", xlabel="frames until half stretched")
