@@ -149,9 +149,10 @@ class RunPiece:
 
     def facts(self) -> dict[str, Any]:
         """Commits, data and configuration."""
-        facts = Run(self.folder).facts
+        run = Run(self.folder)
+        facts = run.facts
         commits = [entry["commit"] for entry in (facts["provenance"], *facts.get("resumed", []))]
-        reused = self.folder / f"seed-{self.study.seeds[0]}" / "fit" / "reused.json"
+        reused = run.seed_folder(self.study.seeds[0]) / "fit" / "reused.json"
         other = Path(read_json(reused)["from"]).parents[1] if reused.is_file() else None
         return {
             "stage_one_of": other and {"run": other.name, "commit": Run(other).facts["provenance"]["commit"]},

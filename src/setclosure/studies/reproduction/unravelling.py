@@ -33,6 +33,7 @@ from setclosure.simulators.polymer_video import PolymerVideo
 from setclosure.studies.polymer import PolymerStudy
 from setclosure.studies.reproduction.exhibits import Column, Content, Order, Printed, Row, Scale, Table, Values
 from setclosure.studies.reproduction.pieces import Piece, RunPiece, digest, locked
+from setclosure.studies.runs import Run
 
 Array = np.ndarray[Any, Any]
 
@@ -56,7 +57,6 @@ FOLDS, RESAMPLES = 10, 1000
 
 PENALTIES = 10.0 ** np.arange(-1.0, 7.0)
 """Of the ridge regression, to choose from: the largest leaves the mean alone."""
-
 
 EARLY, LATE = "left out as they pass both too early", "are given up before they are half stretched"
 """Why a chain is of no use."""
@@ -305,29 +305,29 @@ def _order(beads: Array) -> Array:
 
 
 def _mass(beads: Array) -> Array:
-    """Shares of the beads in slices along the flow ``(M, PARTS)``: of opposite slices their sum and their difference.
-
-    A mirrored chain unravels as fast, so differences count without their sign.
-    """
+    """Shares of the beads in slices along the flow, opposite ones as :func:`_both_sides`: ``(M, PARTS)``."""
     x = beads[..., 0]
     low, high = x.min(axis=1, keepdims=True), x.max(axis=1, keepdims=True)
     part = np.minimum(((x - low) / (high - low) * PARTS).astype(int), PARTS - 1)
     share = np.stack([(part == p).mean(axis=1) for p in range(PARTS)], axis=1)
-    left, right = share[:, : PARTS // 2], share[:, : PARTS // 2 - 1 : -1]
-    return np.concatenate([left + right, np.abs(left - right)], axis=1)
+    return _both_sides(share[:, : PARTS // 2], share[:, : PARTS // 2 - 1 : -1])
 
 
 def _closure(piece: RunPiece, beads: Array) -> Array:
-    """Closures of the images of chains ``(M, N, 3)`` by the model of a run: mean of both mirror images, and difference.
-
-    A mirrored chain unravels as fast, so differences count without their sign.
-    """
-    model = ClosureModel.load(piece.folder / f"seed-{piece.study.seeds[0]}" / "model")
+    """Closures of the images of chains ``(M, N, 3)`` by the model of a run, mirror images as :func:`_both_sides`."""
+    model = ClosureModel.load(Run(piece.folder).seed_folder(piece.study.seeds[0]) / "model")
     closures = []
     for side in (1.0, -1.0):
         points, counts = pixel_sets(render(beads * np.array([side, 1.0, 1.0])))
         closures.append(model.encode([pixels[:n] for pixels, n in zip(points, counts, strict=True)]))
-    left, right = closures
+    return _both_sides(*closures)
+
+
+def _both_sides(left: Array, right: Array) -> Array:
+    """What does not tell left from right, of features of both ``(M, n)``: sum and size of the difference ``(M, 2n)``.
+
+    A mirrored chain unravels as fast.
+    """
     return np.concatenate([left + right, np.abs(left - right)], axis=1)
 
 
