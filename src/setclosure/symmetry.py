@@ -75,7 +75,7 @@ class ParticleFrame(nn.Module):
         if bool((weights < 0).any()) or bool((total <= 0).any()):
             raise MicrostateError(
                 f"particles weigh as much as their feature {self.weight_feature}, which must not be negative, and "
-                "must be positive for some of every species."
+                "must be positive for some of every species; with weight_feature null all weigh alike."
             )
         return MicrostateBatch(batch.points, weights / total)
 

@@ -7,7 +7,7 @@ import yaml
 
 from setclosure.errors import ConfigurationError
 from setclosure.settings import Settings
-from setclosure.studies.configuration import STUDIES, load_study, save_study
+from setclosure.studies.configuration import STUDIES, load_study, save_study, use_method
 
 ALL = sorted((Path(__file__).parents[2] / "configs").glob("*/*.yaml"))
 CONFIGS = [path for path in ALL if path.parent.name in STUDIES]  # those of figures are read by their own tests
@@ -67,6 +67,17 @@ def test_an_unknown_key_in_any_section_is_named(tiny_config, tiny_study):
         with pytest.raises(ConfigurationError) as error:
             load_study(tiny_config, [f"{path}=1"])
         assert f"  {path}: unknown key; known keys: " in str(error.value)
+
+
+def test_a_model_of_images_takes_no_weights_over():
+    values = {"model": {"method": "ours", "weight_feature": 2}}
+    use_method(values, "none")
+    assert values["model"]["weight_feature"] == 2
+    use_method(values, "cnn")
+    assert "weight_feature" not in values["model"]
+    values["model"]["weight_feature"] = 2
+    use_method(values, "cnn")
+    assert values["model"]["weight_feature"] == 2  # a mistake that stays to be told
 
 
 def test_another_method_keeps_the_options_that_it_shares(tiny_config):

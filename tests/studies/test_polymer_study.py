@@ -120,6 +120,14 @@ def test_a_chain_without_the_starts_of_the_tests_is_refused_at_once(system):
         parse_study({"study": "polymer", "simulation": {"system": yaml.safe_load(system)}}, "here")
 
 
+@pytest.mark.parametrize("microstates", ["beads", "numbered beads"])
+def test_beads_have_no_grey_level_to_weigh_by(microstates):
+    values = read_values(configuration_file("polymer", "demo"))
+    apply_overrides(values, ["model.weight_feature=2", f"simulation.system.microstates={microstates}"])
+    with pytest.raises(ConfigurationError, match=f"microstates of {microstates} have no grey level .* set it to null"):
+        parse_study(values, "here")
+
+
 def test_the_order_of_the_beads_tells_most_of_when_a_chain_unravels(tmp_path):
     system = "{n_beads: 60, extension_rate: 0.03, frame_interval: 1.0, n_frames: 80}"
     small = [*OVERRIDES, f"simulation.system={system}"]

@@ -50,3 +50,13 @@ class PolymerStudy(StudySettings):
 
     study: Literal["polymer"]
     simulation: SimulationSettings = Field(default_factory=SimulationSettings)
+
+    @model_validator(mode="after")
+    def _beads_weigh_alike(self) -> PolymerStudy:
+        microstates, weight = self.simulation.system.microstates, self.model.weight_feature
+        if microstates != "pixels" and weight is not None:
+            raise ValueError(
+                f"microstates of {microstates} have no grey level to weigh by, and model.weight_feature is {weight}; "
+                "set it to null"
+            )
+        return self

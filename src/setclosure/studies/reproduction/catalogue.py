@@ -45,6 +45,7 @@ POLYMER_CHANGES: tuple[tuple[str, Any], ...] = (
     ("model.closure_dim", 8),
     ("model.weight_feature", 2),
     ("model.bandwidth", 0.3),
+    ("simulation.trajectories.train", 240),
 )
 """Likewise, of the polymer's."""
 
