@@ -216,11 +216,11 @@ def as_microstates(x: Any, dtype: torch.dtype = torch.float32) -> MicrostateBatc
 def _as_sets(x: Any) -> list[np.ndarray[Any, Any]]:
     """Split any accepted input into one two-dimensional array per microstate."""
     if isinstance(x, Sequence) and not isinstance(x, str):
-        sets = [_numbers(part) for part in x]
+        sets = [real_numbers(part, "particles") for part in x]
         if sets and all(part.ndim == 1 for part in sets):  # one microstate, as a list of particles
-            return _as_sets(_numbers(x))
+            return _as_sets(real_numbers(x, "particles"))
     else:
-        array = _numbers(x)
+        array = real_numbers(x, "particles")
         if array.ndim not in (2, 3):
             raise MicrostateError(
                 f"an array of microstates has shape (N, d) or (B, N, d); got {array.shape}. "
@@ -232,11 +232,21 @@ def _as_sets(x: Any) -> list[np.ndarray[Any, Any]]:
     return sets
 
 
-def _numbers(x: Any) -> np.ndarray[Any, Any]:
+def real_numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
+    """An array or tensor of real numbers as float64.
+
+    Raises
+    ------
+    MicrostateError
+        If it is none: ragged, or of texts, complex numbers or truth values. It begins with ``what``.
+    """
     try:
-        return np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x, dtype=np.float64)
+        array = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
+        if array.dtype.kind not in "iufO":
+            raise TypeError(f"they are {array.dtype}")
+        return array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
-        raise MicrostateError(f"particles must be numbers in arrays of shape (N, d): {error}.") from error
+        raise MicrostateError(f"{what} must be an array of real numbers: {error}.") from error
 
 
 def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int, largest: float) -> None:

@@ -53,7 +53,7 @@ def test_a_box_keeps_coordinates_in_half_the_space_and_within_the_rounding_it_st
     assert held.in_memory
     assert same(held.batch(np.array([1]), np.array([2])), again.microstates(np.array([1]), np.array([2])))
     assert again.arrays(0)["points"].dtype == np.uint16
-    assert again.summary()["schema"] == 2
+    assert again.layout.schema == 2
 
 
 def test_sets_are_held_in_the_room_of_the_largest_that_there_is(tmp_path):
@@ -309,7 +309,15 @@ def poisoned(value):
             MicrostateError,
             "trajectory 0, frame 1",
         ),
-        ({"points": np.zeros((2, 3, 4))}, MicrostateError, r"frame 0 has shape \(4,\)"),
+        ({"points": np.zeros((2, 3, 4))}, MicrostateError, r"points have shape \(2, 3, 4\); expected \(M, T, N, d\)"),
+        ({"points": [[np.zeros(4)] * 3] * 2}, MicrostateError, r"frame 0 has shape \(4,\)"),
+        ({"points": None}, MicrostateError, r"points are None; expected \(M, T, N, d\)"),
+        ({"points": np.zeros((2, 3, 4, 2)) + 1j}, MicrostateError, "array of real numbers: they are complex128"),
+        ({"points": np.zeros((2, 3, 4, 2)) > 0}, MicrostateError, "array of real numbers: they are bool"),
+        ({"points": np.zeros((2, 3, 4, 2)).astype(str)}, MicrostateError, "array of real numbers: they are <U"),
+        ({"times": "abc"}, MicrostateError, "times must be an array of real numbers"),
+        ({"observables": None}, MicrostateError, "observables are None; expected values"),
+        ({"observables": np.full((2, 3), 1e100)}, MicrostateError, "NaN, infinite or too large"),
         ({"points": []}, EnsembleError, "no trajectories"),
         ({"times": range(4)}, MicrostateError, "3 frames, but there are 4 times"),
         ({"times": [0, 2, 1]}, EnsembleError, "rising"),
@@ -320,9 +328,16 @@ def poisoned(value):
         ),
         ({"species": [0, 0, 2, 2]}, MicrostateError, "no particle of species 1"),
         ({"species": [0, 0, 0]}, MicrostateError, "species"),
+        ({"species": [0.5, 0, 1, 1]}, MicrostateError, "whole numbers; got fractions"),
+        ({"species": [0, 0, 1, 1], "species_names": "A"}, MicrostateError, "2 species and 1 names"),
         ({"masses": [1.0, 1.0, 0.0, 1.0]}, MicrostateError, "frame 0 has a mass that is not positive"),
         ({"masses": [1.0, 1.0]}, MicrostateError, "4 particles, but masses of shape"),
         ({"observable_names": ("a", "b")}, MicrostateError, "1 observables and 2 names"),
+        (
+            {"observables": np.zeros((2, 3, 2)), "observable_names": ("a", "a")},
+            EnsembleError,
+            r"observable_names: .*'a', 'a'",
+        ),
     ],
 )
 def test_mistakes_in_users_arrays_are_named_and_nothing_is_written(tmp_path, changes, error, message):
@@ -340,3 +355,51 @@ def test_a_function_gives_the_observables(tmp_path):
     expected = np.average(values["points"], axis=2, weights=[1.0, 1.0, 1.0, 3.0])
     assert ensemble.observable_names == ("x", "y")
     assert np.allclose(ensemble.observables(), expected, atol=1e-6)
+
+
+def test_masses_of_each_trajectory_and_values_in_a_tensor(tmp_path):
+    masses = RNG.uniform(1, 2, (2, 4))
+    values = arrays(masses=masses, observables=torch.arange(6.0).reshape(2, 3), observable_names="count")
+    ensemble = Ensemble.from_arrays(tmp_path / "a.zarr", **values)
+    assert ensemble.observable_names == ("count",)
+    assert ensemble.observables()[..., 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    weights = ensemble.trajectory(1).weights[:, 0].numpy()
+    assert np.allclose(weights, masses[1] / masses[1].sum())
+
+
+def test_coordinates_that_single_precision_would_round_are_told(tmp_path):
+    points = RNG.normal(size=(2, 3, 4, 2)) * 0.01
+    Ensemble.from_arrays(tmp_path / "near.zarr", **arrays(points=points + 100.0))  # warnings are errors in tests
+    with pytest.warns(SetclosureWarning, match=r"feature 1 of .* in steps of 0\.06\d*: subtract a common offset"):
+        Ensemble.from_arrays(tmp_path / "far.zarr", **arrays(points=points + [0.0, 1e6]))
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda e: e.microstates([0], [3]), r"has frames 0 to 2; got 3"),
+        (lambda e: e.microstates([0], [-1]), r"has frames 0 to 2; got -1"),
+        (lambda e: e.microstates([2], [0]), r"has trajectories 0 to 1; got 2"),
+        (lambda e: e.microstates([0.5], [0]), r"has trajectories 0 to 1; got 0\.5"),
+        (lambda e: e.microstates([0, 1, 1], [0, 1]), "3 trajectories and 2 frames; expected a frame for each"),
+        (lambda e: e.observables([9]), r"has trajectories 0 to 1; got 9"),
+        (lambda e: e.commit(-1, Trajectory(np.zeros((3, 4, 2)), np.zeros((3, 1)))), r"0 to 1; got -1"),
+    ],
+)
+def test_trajectories_and_frames_that_are_not_there_are_told(tmp_path, use, message):
+    ensemble = Ensemble.from_arrays(tmp_path / "a.zarr", **arrays())
+    with pytest.raises(EnsembleError, match=message):
+        use(ensemble)
+    assert ensemble.usable.tolist() == [0, 1]
+
+
+def test_one_frame_of_many_trajectories(tmp_path):
+    ensemble = Ensemble.from_arrays(tmp_path / "a.zarr", **arrays())
+    first = ensemble.microstates([0, 1], 0).points
+    assert torch.equal(first, torch.stack([ensemble.trajectory(i).points[0] for i in (0, 1)]))
+
+
+def test_times_of_a_layout_may_come_as_an_array(tmp_path):
+    layout = Layout("mine", np.arange(3), 2, 4, "given", ["a"])
+    ensemble = Ensemble.create(tmp_path / "a.zarr", layout, 1)
+    assert ensemble.layout == Layout("mine", (0.0, 1.0, 2.0), 2, 4, "given", ("a",))

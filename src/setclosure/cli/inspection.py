@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from setclosure.closure_model import ClosureModel
@@ -40,7 +42,19 @@ def _ensemble(path: Path, console: Console) -> bool:
     ensemble = Ensemble.open(path)
     damaged = ensemble.verify()
     missing = ensemble.n_trajectories - int(ensemble.committed.sum())
-    facts = ensemble.summary() | {
+    facts = {
+        "system": ensemble.layout.name,
+        "schema": ensemble.layout.schema,
+        "created": ensemble.created,
+        "trajectories": f"{ensemble.n_trajectories - missing} of {ensemble.n_trajectories}",
+        "frames": f"{ensemble.n_frames}, {ensemble.time_step:g} apart",
+        "particles": f"{'up to ' if ensemble.layout.ragged else ''}{ensemble.max_particles}",
+        "features of a particle": ensemble.n_features,
+        "species": ", ".join(ensemble.species_names),
+        "observables": ", ".join(ensemble.observable_names),
+        "units": ensemble.units,
+        "fingerprint": ensemble.fingerprint,
+        "provenance": json.dumps(ensemble.provenance),
         "not yet simulated": missing or "none",
         "damaged trajectories": ", ".join(map(str, damaged)) or "none",
     }
@@ -108,9 +122,9 @@ def _damage(folder: Path) -> list[str]:
 
 
 def _table(title: str, facts: dict[str, Any]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(title=escape(title), title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for key, value in facts.items():
-        table.add_row(key, str(value))
+        table.add_row(key, escape(str(value)))
     return table

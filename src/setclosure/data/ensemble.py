@@ -16,6 +16,7 @@ import numpy as np
 
 from setclosure.data import from_arrays as arrays_in
 from setclosure.data.assemble import assemble
+from setclosure.data.checksums import digest_of, read_digests
 from setclosure.data.description import make, read
 from setclosure.data.trajectory import Array, Layout, Trajectory
 from setclosure.errors import DamagedFileError, EnsembleError, SetclosureWarning
@@ -106,8 +107,8 @@ class Ensemble:
         times: Iterable[float],
         species: Any = None,
         masses: Any = None,
-        observable_names: tuple[str, ...] | None = None,
-        species_names: tuple[str, ...] | None = None,
+        observable_names: tuple[str, ...] | str | None = None,
+        species_names: tuple[str, ...] | str | None = None,
         name: str = "user data",
         units: str = "as given",
     ) -> Ensemble:
@@ -127,9 +128,9 @@ class Ensemble:
         species : array, optional
             Species 0 … S−1 of each particle, ``(N,)`` for all trajectories or ``(M, N)``.
         masses : array or nested sequences, optional
-            Positive weights of the particles in the shape of ``points`` without d, or ``(N,)`` for all frames.
+            Positive weights of the particles in the shape of ``points`` without d, or ``(M, N)``, or ``(N,)`` for all.
         observable_names, species_names : tuple of str, optional
-            Names of the o observables and the S species.
+            Names of the o observables and the S species, all different.
         name, units : str
             For people.
 
@@ -139,11 +140,16 @@ class Ensemble:
             If shapes do not fit, a set is empty or a number is NaN or infinite, with the trajectory and the frame.
         EnsembleError
             If a trajectory has one frame only, or ``path`` exists.
+
+        Warns
+        -----
+        SetclosureWarning
+            If single precision, in which coordinates are kept, is coarse for the particles of a set.
         """
         layout, trajectories = arrays_in.read(
             points,
             observables,
-            times=tuple(float(t) for t in times),
+            times=times,
             species=species,
             masses=masses,
             observable_names=observable_names,
@@ -165,11 +171,14 @@ class Ensemble:
         ------
         MicrostateError
             If it does not fit the layout, or holds NaN or infinite numbers.
+        EnsembleError
+            If there is no such index.
         StorageError
             If the disk is full or the folder may not be written.
         """
+        self._require("trajectories", self.n_trajectories, np.array([index]))
         content = trajectory.packed(self.layout, index)
-        digest = np.frombuffer(_digest(content), np.uint8)
+        digest = np.frombuffer(digest_of(content), np.uint8)
         with storage_errors(self.path):
             if index < len(self._digests) and self._digests[index].any():
                 self._arrays["digest"][index] = 0  # of a damaged trajectory that is written again
@@ -245,6 +254,11 @@ class Ensemble:
         return self.layout.units
 
     @property
+    def created(self) -> str:
+        """When it was made, in ISO 8601."""
+        return str(self._facts["created"])
+
+    @property
     def provenance(self) -> dict[str, Any]:
         """Where the data come from: configuration, seed, split and version of the package."""
         return dict(self._facts["provenance"])
@@ -252,17 +266,7 @@ class Ensemble:
     @functools.cached_property
     def _digests(self) -> Array:
         """``(M, 32)``; all ones where the digest cannot be read."""
-        digest = self._arrays["digest"]
-        try:
-            return np.array(digest[:])
-        except Exception:  # one of them is damaged: find out which
-            rows = np.full(digest.shape, 255, np.uint8)
-            for i in range(len(rows)):
-                try:
-                    rows[i] = digest[i]
-                except Exception:
-                    continue
-            return rows
+        return read_digests(self._arrays["digest"])
 
     @property
     def committed(self) -> Array:
@@ -309,28 +313,20 @@ class Ensemble:
         with ThreadPoolExecutor(READERS) as pool:
             return [i for i, bad in zip(indices, pool.map(is_damaged, indices), strict=True) if bad]
 
-    def summary(self) -> dict[str, Any]:
-        """What ``setclosure inspect`` prints."""
-        return {
-            "system": self.layout.name,
-            "schema": self.layout.schema,
-            "created": self._facts["created"],
-            "trajectories": f"{int(self.committed.sum())} of {self.n_trajectories}",
-            "frames": f"{self.n_frames}, {self.time_step:g} apart",
-            "particles": f"{'up to ' if self.layout.ragged else ''}{self.max_particles}",
-            "features of a particle": self.n_features,
-            "species": ", ".join(self.species_names),
-            "observables": ", ".join(self.observable_names),
-            "units": self.units,
-            "fingerprint": self.fingerprint,
-            "provenance": json.dumps(self.provenance),
-        }
-
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def observables(self, indices: Array | None = None) -> Array:
-        """Observables of some trajectories (the usable ones by default), ``(M', T, o)`` float64."""
-        wanted = self.usable if indices is None else np.asarray(indices)
+        """Observables of some trajectories (the usable ones by default), ``(M', T, o)`` float64.
+
+        Raises
+        ------
+        DamagedFileError
+            If a trajectory cannot be read.
+        EnsembleError
+            If one does not exist.
+        """
+        wanted = self.usable if indices is None else np.atleast_1d(indices)
+        self._require("trajectories", self.n_trajectories, wanted)
         shape = (len(wanted), self.n_frames, len(self.observable_names))
         out = np.empty(shape)
         with ThreadPoolExecutor(READERS) as pool:
@@ -339,16 +335,25 @@ class Ensemble:
         return out
 
     def microstates(self, trajectories: Array, frames: Array) -> MicrostateBatch:
-        """Microstates of any trajectories ``(B,)`` and frames ``(B,)``; a trajectory is read once per call.
+        """Microstates of any trajectories ``(B,)`` and frames ``(B,)``; one number stands for all B of the other.
+
+        A trajectory is read once per call.
 
         Raises
         ------
         DamagedFileError
             If a trajectory cannot be read.
         EnsembleError
-            If one was never committed or does not exist.
+            If one was never committed, or there is no such trajectory or frame.
         """
-        trajectories, frames = np.asarray(trajectories), np.asarray(frames)
+        try:
+            trajectories, frames = np.broadcast_arrays(*np.atleast_1d(trajectories, frames))
+        except ValueError as error:
+            raise EnsembleError(
+                f"there are {np.size(trajectories)} trajectories and {np.size(frames)} frames; expected a frame for each."
+            ) from error
+        self._require("trajectories", self.n_trajectories, trajectories)
+        self._require("frames", self.n_frames, frames)
         B, N, d = len(trajectories), self.max_particles, self.n_features
         rows: dict[str, Array] = {}
         for i in np.unique(trajectories):
@@ -382,6 +387,11 @@ class Ensemble:
             )
         return {name: self._read(name, index) for name in self._arrays if name not in ("digest", "observables")}
 
+    def _require(self, what: str, n: int, indices: Array) -> None:
+        wrong = [i for i in indices.tolist() if not (isinstance(i, int) and 0 <= i < n)]
+        if wrong:
+            raise EnsembleError(f"{self.path} has {what} 0 to {n - 1}; got {_listed(wrong)}.")
+
     def _read(self, name: str, index: int) -> Array:
         try:
             return np.asarray(self._arrays[name][index])
@@ -394,20 +404,11 @@ class Ensemble:
     def _content(self, index: int) -> dict[str, Array]:
         """All arrays of one trajectory, checked against its digest."""
         content = {name: self._read(name, index) for name in self._arrays if name != "digest"}
-        if _digest(content) != self._digests[index].tobytes():
+        if digest_of(content) != self._digests[index].tobytes():
             raise DamagedFileError(f"{self.path}: the content of trajectory {index} does not have its checksum.")
         return content
 
 
-def _digest(content: dict[str, Array]) -> bytes:
-    """SHA-256 of the arrays of a trajectory, in the order of their names."""
-    total = hashlib.sha256()
-    for name in sorted(content):
-        total.update(name.encode())
-        total.update(np.ascontiguousarray(content[name]).data)
-    return total.digest()
-
-
-def _listed(indices: list[int], most: int = 20) -> str:
+def _listed(indices: list[Any], most: int = 20) -> str:
     text = ", ".join(map(str, indices[:most]))
     return text if len(indices) <= most else f"{text} … ({len(indices)} in all)"

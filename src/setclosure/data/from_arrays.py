@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from setclosure.data.trajectory import Array, Layout, Trajectory
-from setclosure.errors import EnsembleError, MicrostateError
-from setclosure.microstates import MicrostateBatch
+from setclosure.errors import EnsembleError, MicrostateError, SetclosureWarning
+from setclosure.microstates import MicrostateBatch, real_numbers
 from setclosure.observables.registry import Observable, as_observable
+
+ROUNDED = 0.01
+"""Spacing of single precision, as a share of the spread of a set, from which on rounding is worth a warning."""
 
 
 def read(
     points: Any,
     observables: Any,
     *,
-    times: tuple[float, ...],
+    times: Iterable[float],
     species: Any,
     masses: Any,
-    observable_names: tuple[str, ...] | None,
-    species_names: tuple[str, ...] | None,
+    observable_names: tuple[str, ...] | str | None,
+    species_names: tuple[str, ...] | str | None,
     name: str,
     units: str,
 ) -> tuple[Layout, list[Trajectory]]:
     """Read arrays; see :meth:`setclosure.data.ensemble.Ensemble.from_arrays`."""
-    sets = [[_set(x, m, t) for t, x in enumerate(frames)] for m, frames in enumerate(points)]
+    of_frames = tuple(float(t) for t in real_numbers(list(times), "times"))
+    sets = [[_set(x, m, t) for t, x in enumerate(frames)] for m, frames in enumerate(_trajectories(points))]
     if not sets:
         raise EnsembleError("no trajectories were given; an ensemble has at least one.")
-    M, T = len(sets), len(times)
+    M, T = len(sets), len(of_frames)
     for m, frames in enumerate(sets):
         if len(frames) != T:
             raise MicrostateError(f"trajectory {m} has {len(frames)} frames, but there are {T} times.")
@@ -36,27 +42,33 @@ def read(
     sizes = np.array([[len(x) for x in frames] for frames in sets])
     for m, t in np.argwhere(np.array([[x.shape[1] != d for x in frames] for frames in sets])):
         raise MicrostateError(f"trajectory {m}, frame {t} has {sets[m][t].shape[1]} features; expected {d}.")
+    _warn_of_rounding(sets)
     N, ragged = int(sizes.max()), bool((sizes != sizes.max()).any())
     kinds = None if species is None else _species(species, M, N)
-    S = 1 if kinds is None else max(int(kinds.max()) + 1, len(species_names or ()))
+    names_of_species = _names(species_names)
+    S = 1 if kinds is None else max(int(kinds.max()) + 1, len(names_of_species))
+    if names_of_species and len(names_of_species) != S:
+        raise MicrostateError(f"there are {S} species and {len(names_of_species)} names of them: {names_of_species}.")
     weights = (
         None if masses is None else [[_mass(masses, m, t, len(x)) for t, x in enumerate(f)] for m, f in enumerate(sets)]
     )
-    known = None if isinstance(observables, (list, tuple, np.ndarray)) else as_observable(observables, observable_names)
+    given = _names(observable_names)
+    computed = isinstance(observables, str) or callable(observables)
+    known = as_observable(observables, given or None) if computed else None
     values = [_observables(known, observables, sets, m, kinds, weights, S) for m in range(M)]
     o = values[0].shape[1]
-    given = observable_names or (known.components if known else tuple(f"observable_{k}" for k in range(o)))
+    given = given or (known.components if known else tuple(f"observable_{k}" for k in range(o)))
     if len(given) != o:
         raise MicrostateError(f"there are {o} observables and {len(given)} names of them: {', '.join(given)}.")
     layout = Layout(
         name=name,
-        times=times,
+        times=of_frames,
         n_features=d,
         max_particles=N,
         observable=known.name if known else "given",
-        observable_names=tuple(given),
+        observable_names=given,
         units=units,
-        species_names=species_names or (("particles",) if S == 1 else tuple(f"species {s}" for s in range(S))),
+        species_names=names_of_species or (("particles",) if S == 1 else tuple(f"species {s}" for s in range(S))),
         ragged=ragged,
         weighted=weights is not None,
     )
@@ -72,11 +84,37 @@ def read(
     ]
 
 
+def _names(names: tuple[str, ...] | str | None) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
+def _trajectories(points: Any) -> list[Any]:
+    """The M trajectories, each with T frames to go through."""
+    shape = getattr(points, "shape", None)
+    if points is None or isinstance(points, str) or (shape is not None and len(shape) != 4):
+        what = f"have shape {tuple(shape)}" if shape is not None else f"are {points!r}"
+        raise MicrostateError(
+            f"points {what}; expected (M, T, N, d): trajectories, frames, particles, features; or sequences of them."
+        )
+    return list(points)
+
+
+def _warn_of_rounding(sets: list[list[Array]]) -> None:
+    """Warn where single precision, in which ensembles keep coordinates, is coarse for the particles of a set."""
+    largest = np.max([np.abs(x).max(axis=0) for frames in sets for x in frames], axis=0)
+    spread = np.sqrt(np.mean([x.var(axis=0) for frames in sets for x in frames], axis=0))
+    spacing = np.spacing(largest.astype(np.float32))
+    for k in np.flatnonzero((spread > 0) & (spacing > ROUNDED * spread)):
+        warnings.warn(
+            f"feature {k} of the particles reaches {largest[k]:.3g} and spreads over {spread[k]:.3g} in a set, and "
+            f"ensembles keep it in single precision, in steps of {spacing[k]:.2g}: subtract a common offset first.",
+            SetclosureWarning,
+            stacklevel=4,
+        )
+
+
 def _set(x: Any, m: int, t: int) -> Array:
-    try:
-        array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise MicrostateError(f"trajectory {m}, frame {t} is not an array of numbers: {error}.") from error
+    array = real_numbers(x, f"trajectory {m}, frame {t}")
     if array.ndim != 2 or 0 in array.shape:
         raise MicrostateError(
             f"trajectory {m}, frame {t} has shape {array.shape}; expected (N, d) with at least one particle."
@@ -92,12 +130,16 @@ def _set(x: Any, m: int, t: int) -> Array:
 
 
 def _species(species: Any, M: int, N: int) -> Array:
+    numbers = real_numbers(species, "species")
     try:
-        kinds = np.broadcast_to(np.asarray(species, dtype=np.int64), (M, N))
-    except (TypeError, ValueError) as error:
+        kinds = np.broadcast_to(numbers, (M, N))
+    except ValueError as error:
         raise MicrostateError(
-            f"species have shape {np.shape(species)}; expected integers of shape ({N},) or ({M}, {N})."
+            f"species have shape {numbers.shape}; expected integers of shape ({N},) or ({M}, {N})."
         ) from error
+    if (kinds != np.rint(kinds)).any():
+        raise MicrostateError("species must be whole numbers; got fractions.")
+    kinds = kinds.astype(np.int64)
     if kinds.min() < 0 or kinds.max() > 255:
         raise MicrostateError(f"species run from {kinds.min()} to {kinds.max()}; expected 0 to S − 1, at most 255.")
     return kinds
@@ -105,11 +147,17 @@ def _species(species: Any, M: int, N: int) -> Array:
 
 def _mass(masses: Any, m: int, t: int, n: int) -> Array:
     try:
-        row = np.asarray(masses[m][t] if hasattr(masses[0], "__len__") else masses, dtype=np.float64)
-    except (TypeError, ValueError, IndexError) as error:
+        given = masses
+        for index in (m, t):  # (M, T, N), (M, N) or (N,)
+            given = given[index] if hasattr(given[0], "__len__") else given
+    except (TypeError, IndexError) as error:
         raise MicrostateError(f"trajectory {m}, frame {t}: its masses cannot be read: {error}.") from error
+    row = real_numbers(given, f"trajectory {m}, frame {t}: masses")
     if row.shape != (n,):
-        raise MicrostateError(f"trajectory {m}, frame {t} has {n} particles, but masses of shape {row.shape}.")
+        raise MicrostateError(
+            f"trajectory {m}, frame {t} has {n} particles, but masses of shape {row.shape}; expected one for each, as "
+            "(N,) for all, (M, N) for each trajectory or (M, T, N) for each frame."
+        )
     return row
 
 
@@ -135,12 +183,15 @@ def _observables(
             return known(batch)
         except MicrostateError as error:
             raise MicrostateError(f"trajectory {m}: {error}") from error
-    if len(observables) != len(sets):
-        raise MicrostateError(f"there are {len(sets)} trajectories, but observables of {len(observables)}.")
     try:
-        values = np.asarray(observables[m], dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise MicrostateError(f"trajectory {m}: its observables are not an array of numbers: {error}.") from error
+        n = len(observables)
+    except TypeError as error:
+        raise MicrostateError(
+            f"observables are {observables!r}; expected values (M, T, o), a function, or the name of a registered one."
+        ) from error
+    if n != len(sets):
+        raise MicrostateError(f"there are {len(sets)} trajectories, but observables of {n}.")
+    values = real_numbers(observables[m], f"trajectory {m}: observables")
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or len(values) != T:
         raise MicrostateError(f"trajectory {m} has observables of shape {values.shape}; expected ({T}, o).")

@@ -59,6 +59,12 @@ class Layout:
     box: tuple[tuple[float, float], ...] | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "times", tuple(float(t) for t in self.times))
+        for names in ("observable_names", "species_names"):
+            given = tuple(getattr(self, names))
+            if len(set(given)) < len(given):
+                raise EnsembleError(f"{names}: each is expected once; got {given}.")
+            object.__setattr__(self, names, given)
         if len(self.times) < 2 or not np.isfinite(self.times).all() or np.any(np.diff(self.times) <= 0):
             raise EnsembleError(
                 f"a trajectory needs at least two frames at finite, rising times; got {len(self.times)} "
@@ -221,7 +227,8 @@ def _require_finite(values: Array, there: Array, where: str, what: str) -> None:
         t, *particle = np.argwhere(bad)[0]
         of = f", particle {particle[0]}" if particle else ""
         raise MicrostateError(
-            f"{where}, frame {t}{of} has {what} that is NaN or infinite. Remove that trajectory or repair its source."
+            f"{where}, frame {t}{of} has {what} that is NaN, infinite or too large. Remove that trajectory or repair its "
+            "source."
         )
 
 
