@@ -117,7 +117,7 @@ def test_before_fit_nothing_works_and_it_says_so(use, tmp_path):
         (np.zeros((0, 2)), MicrostateError, "empty"),
         ([], MicrostateError, "no microstates"),
         (np.zeros(5), MicrostateError, r"\(N, d\)"),
-        ("x0.npy", MicrostateError, "must be numbers"),
+        ("x0.npy", MicrostateError, "must be an array of real numbers: got str"),
     ],
 )
 @pytest.mark.parametrize("use", ["encode", "predict", "check"])
@@ -161,7 +161,7 @@ def test_an_observable_that_is_not_registered_can_be_given(fit, tmp_path):
     model.save(tmp_path / "model")
     x = np.zeros((2, 6, 2)) + np.arange(6)[:, None]
     loaded = ClosureModel.load(tmp_path / "model")
-    with pytest.raises(ModelError, match=r"not registered here: register it, .*observable=.*or pass observables="):
+    with pytest.raises(ModelError, match=r"trained on given values of observable_0, .* pass observables= of"):
         loaded.predict(x, 3)
     given = loaded.predict(x, 3, observables=loaded_values(x))
     function = ClosureModel.load(tmp_path / "model", observable=spread).predict(x, 3)
@@ -171,6 +171,8 @@ def test_an_observable_that_is_not_registered_can_be_given(fit, tmp_path):
         loaded.predict(x, 3, observables=[1.0, 2.0, 3.0])
     flat = loaded.predict(x, 3, observables=loaded_values(x)[:, 0])  # one number for each microstate will do
     assert np.array_equal(flat.observables, given.observables)
+    one = loaded.predict(x[0], 3, observables=loaded_values(x)[0, 0])  # and a number for one
+    assert np.allclose(one.observables, given.observables[:1])
 
 
 def loaded_values(x):
@@ -249,6 +251,27 @@ def test_a_validation_ensemble_of_another_kind_is_named(fit, tmp_path, options):
     other = own_ensemble(tmp_path / "other.zarr", **{"observables": "pair_energy"} | options)
     with pytest.raises(EnsembleError, match="validation"):
         fit(validation=other)
+
+
+def test_arguments_of_fit_are_checked(tmp_path):
+    ensemble = own_ensemble(tmp_path / "own.zarr")
+    for changes, message in (
+        ({"ensemble": np.zeros((4, 5, 6, 2))}, r"ensemble is a ndarray; fit takes an Ensemble: Ensemble\.from_arrays"),
+        ({"validation": "own.zarr"}, "validation is a str; fit takes an Ensemble"),
+        ({"seed": -1}, "seed is a whole number of at least 0; got -1"),
+        ({"resume": True}, "give folder="),
+    ):
+        with pytest.raises(ModelError, match=message):
+            ClosureModel().fit(**{"ensemble": ensemble} | changes)
+    with pytest.raises(ConfigurationError, match=r"stage_one\.stepps: unknown key; did you mean 'steps'"):
+        ClosureModel().fit(ensemble, training={"stage_one": {"stepps": 3}})
+
+
+def test_a_dict_says_how_to_train(tmp_path):
+    ensemble = own_ensemble(tmp_path / "own.zarr")
+    training = {"stage_one": {"steps": 2, "batch_sets": 4}, "stage_two": {"steps": 3, "batch_pairs": 8}}
+    model = ClosureModel(closure_dim=2, observable=spread).fit(ensemble, training=training)
+    assert [rows[-1]["step"] for rows in model.history.values()] == [2, 3]
 
 
 def test_a_folder_of_another_fit_is_refused(fit, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from setclosure.range_check import TrainingRange
+from setclosure.range_check import RangeCheck, TrainingRange
 from setclosure.studies.pipeline import open_split
 
 
@@ -38,6 +38,11 @@ def test_a_prediction_carries_the_check(tiny_model, tiny_data):
     assert not prediction.check.inside[8:].any()
     assert "X_0 is OUTSIDE" in prediction.message(12)
     assert "X_0 is inside" in prediction.message(int(np.argmax(prediction.check.inside)))
+
+
+def test_a_range_without_a_density_speaks_of_distances_alone():
+    check = RangeCheck(np.array([True]), np.array([np.nan]), np.nan, np.array([0.2]), 0.4)
+    assert check.message(0) == "inside the training range (distance 0.2, limit 0.4)"
 
 
 def test_the_check_of_a_microstate_does_not_depend_on_its_batch_mates(tiny_model, tiny_data):

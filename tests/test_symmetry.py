@@ -75,9 +75,9 @@ def test_particles_may_weigh_as_a_feature_says():
 
 
 def test_weights_by_a_feature_need_features_that_stay():
-    with pytest.raises(ConfigurationError, match="weight_feature: rotations mix features"):
+    with pytest.raises(ConfigurationError, match="weight_feature: rotations, of symmetry 'euclidean', mix"):
         ModelSettings.parse({"weight_feature": 0, "symmetry": "euclidean"})
-    with pytest.raises(ConfigurationError, match="weight_feature: rotations mix features"):
+    with pytest.raises(ConfigurationError, match="weight_feature: method 'cnn' reads pixels as they are"):
         ModelSettings.parse({"weight_feature": 2, "method": "cnn"})
     with pytest.raises(ModelError, match=r"weight_feature is 2, but particles have features 0 to 1\."):
         Autoencoder(ModelSettings.parse({"weight_feature": 2}), MicrostateKind(2))

@@ -63,10 +63,12 @@ class ModelSettings(Settings):
             raise OptionsError(
                 [f"symmetry: method '{self.method}' reads images, so it takes 'none'; got '{self.symmetry}'."]
             )
-        if self.weight_feature is not None and (self.symmetry == "euclidean" or (row.encoder and row.encoder.raw)):
-            raise OptionsError(
-                ["weight_feature: rotations mix features, and models of images read them as they are; use null."]
-            )
+        if row.encoder is not None and self.closure_dim == 0:
+            raise OptionsError([f"closure_dim: method '{self.method}' has a closure; 0 is for method 'none'."])
+        if self.weight_feature is not None and self.symmetry == "euclidean":
+            raise OptionsError(["weight_feature: rotations, of symmetry 'euclidean', mix features; use null."])
+        if self.weight_feature is not None and row.encoder is not None and row.encoder.raw:
+            raise OptionsError([f"weight_feature: method '{self.method}' reads pixels as they are; use null."])
         return self
 
 
@@ -169,8 +171,8 @@ class Autoencoder(nn.Module):
         if batch.n_features != d or batch.n_species != S:
             raise ModelError(
                 f"the microstates have d = {batch.n_features} features and {batch.n_species} species; this model was "
-                f"made for d = {d} and {S} species. Give it microstates of the same kind, "
-                "or train another model."
+                f"made for d = {d} and {S} species. Give it microstates of the same kind (with several species "
+                "MicrostateBatch.from_arrays(x, species=...)), or train another model."
             )
 
     def _offset(self, batch: MicrostateBatch, framed: MicrostateBatch) -> Tensor:

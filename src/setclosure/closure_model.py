@@ -14,6 +14,7 @@ from torch import Tensor
 
 from setclosure.autoencoder import ModelSettings
 from setclosure.data.ensemble import Ensemble
+from setclosure.data.trajectory import GIVEN
 from setclosure.dynamics.rollout import RolloutStatus, rollout
 from setclosure.errors import ModelError
 from setclosure.microstates import MicrostateBatch, as_microstates
@@ -57,7 +58,7 @@ class Prediction:
         status, step = _worst(self.status, self.step)
         return status[:, 0], step[:, 0]
 
-    def message(self, b: int) -> str:
+    def message(self, b: int = 0) -> str:
         """One sentence about the worst path of microstate ``b`` and its start."""
         of_all, steps = self.worst()
         status, step = RolloutStatus(int(of_all[b])), int(steps[b])
@@ -122,7 +123,7 @@ class ClosureModel:
         ensemble: Ensemble,
         validation: Ensemble | None = None,
         *,
-        training: FitSettings | None = None,
+        training: FitSettings | dict[str, Any] | None = None,
         seed: int = 0,
         folder: str | Path | None = None,
         resume: bool = False,
@@ -136,8 +137,8 @@ class ClosureModel:
             Training trajectories.
         validation : Ensemble, optional
             Validation trajectories; by default a fifth of ``ensemble``'s, split by trajectory.
-        training : FitSettings, optional
-            Budgets of both stages, and the trainer.
+        training : FitSettings or dict, optional
+            Budgets of both stages, and the trainer; a dict has the keys of the section ``training`` of a configuration.
         seed : int
             Root seed: with the same data and machine it fixes every number.
         folder : path, optional
@@ -151,10 +152,22 @@ class ClosureModel:
 
         Raises
         ------
+        ModelError
+            If an argument is of another kind.
         RunError
             If ``folder`` holds another fit, or one that ``resume`` does not continue.
         """
-        training = training or FitSettings()
+        for name, given in (("ensemble", ensemble), ("validation", validation or ensemble)):
+            if not isinstance(given, Ensemble):
+                raise ModelError(
+                    f"{name} is a {type(given).__name__}; fit takes an Ensemble: Ensemble.from_arrays(path, points, …) "
+                    "makes one of arrays, Ensemble.open(path) reads one."
+                )
+        if not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ModelError(f"seed is a whole number of at least 0; got {seed!r}.")
+        if resume and folder is None:
+            raise ModelError("a fit is resumed in the folder where it was begun: give folder=, or leave resume out.")
+        training = training if isinstance(training, FitSettings) else FitSettings.parse(training or {})
         with tempfile.TemporaryDirectory(prefix="setclosure-") as temporary:
             work = Training(
                 self.settings, training, ensemble, validation, seed, Path(folder or temporary), resume, reuse
@@ -287,6 +300,11 @@ class ClosureModel:
         return Prediction(times, states[..., :n], states[..., n:], status, step, check)
 
     def _registered(self) -> Observable:
+        if self.parts.observable == GIVEN:
+            raise ModelError(
+                f"this model was trained on given values of {', '.join(self.parts.observable_names)}, and cannot "
+                "compute them: pass observables= of the start, or give load(path, observable=...) a function."
+            )
         try:
             return get_observable(self.parts.observable)
         except Exception as error:
@@ -299,8 +317,8 @@ class ClosureModel:
         """Macrostates z = [z̄, ẑ] of microstates, ``(B, D)``."""
         self.parts.autoencoder.check_fits(batch)
         z_bar = self.observe(batch) if observables is None else np.asarray(observables, dtype=np.float64)
-        if z_bar.ndim == 1 and len(self.parts.observable_names) == 1:
-            z_bar = z_bar[:, None]
+        if z_bar.ndim < 2 and len(self.parts.observable_names) == 1:
+            z_bar = z_bar.reshape(-1, 1)
         if z_bar.shape != (len(batch), len(self.parts.observable_names)):
             raise ModelError(
                 f"observables have shape {z_bar.shape}; expected ({len(batch)}, {len(self.parts.observable_names)})."

@@ -37,6 +37,17 @@ def storage_errors(path: str | Path) -> Iterator[None]:
         raise StorageError(f"{what} (The system said: {error.strerror}.)") from error
 
 
+@contextlib.contextmanager
+def reading_errors(path: str | Path) -> Iterator[None]:
+    """Turn a refusal of the operating system to read below ``path`` into a :class:`StorageError`."""
+    try:
+        yield
+    except PermissionError as error:
+        raise StorageError(
+            f"{error.filename or path} may not be read. Change its permissions. (The system said: {error.strerror}.)"
+        ) from error
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a crash leaves the old file or the new one, never a part.
 

@@ -243,7 +243,7 @@ def real_numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
     try:
         array = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
         if array.dtype.kind not in "iufO":
-            raise TypeError(f"they are {array.dtype}")
+            raise TypeError(f"got {array.dtype.name}")
         return array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise MicrostateError(f"{what} must be an array of real numbers: {error}.") from error

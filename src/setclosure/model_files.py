@@ -15,7 +15,7 @@ import setclosure
 from setclosure.autoencoder import ModelSettings
 from setclosure.closure_model import ClosureModel
 from setclosure.errors import DamagedFileError, ModelError, SchemaVersionError
-from setclosure.files import read_json, sha256, write_bytes, write_json
+from setclosure.files import read_json, reading_errors, sha256, write_bytes, write_json
 from setclosure.microstates import MicrostateKind
 from setclosure.model_parts import ModelParts
 from setclosure.provenance import provenance, writer
@@ -65,7 +65,14 @@ def load(folder: Path, observable: Callable[..., Any] | None = None) -> ClosureM
         If a newer version wrote it.
     DamagedFileError
         If a file is not what was written, or a key or tensor is missing or of another shape or dtype.
+    StorageError
+        If it may not be read.
     """
+    with reading_errors(folder):
+        return _load(folder, observable)
+
+
+def _load(folder: Path, observable: Callable[..., Any] | None) -> ClosureModel:
     manifest, weights = folder / "model.json", folder / "weights.safetensors"
     if not manifest.is_file() or not weights.is_file():
         raise ModelError(

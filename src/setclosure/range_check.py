@@ -46,10 +46,9 @@ class RangeCheck:
         'inside the training range (KL 0.1, limit 0.5; distance 0.2, limit 0.4)'
         """
         where = "inside" if self.inside[b] else "OUTSIDE"
-        return (
-            f"{where} the training range (KL {self.kl[b]:.3g}, limit {self.kl_limit:.3g}; "
-            f"distance {self.distance[b]:.3g}, limit {self.distance_limit:.3g})"
-        )
+        distance = f"distance {self.distance[b]:.3g}, limit {self.distance_limit:.3g}"
+        kl = f"KL {self.kl[b]:.3g}, limit {self.kl_limit:.3g}; " if np.isfinite(self.kl_limit) else ""
+        return f"{where} the training range ({kl}{distance})"
 
 
 class TrainingRange(nn.Module):

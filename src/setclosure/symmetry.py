@@ -72,10 +72,12 @@ class ParticleFrame(nn.Module):
             return batch
         weights = batch.weights * batch.points[..., self.weight_feature][:, None]
         total = weights.sum(dim=2, keepdim=True)
-        if bool((weights < 0).any()) or bool((total <= 0).any()):
+        wrong = ((weights < 0).any(dim=2, keepdim=True) | (total <= 0)).flatten(1).any(dim=1)
+        if bool(wrong.any()):
             raise MicrostateError(
-                f"particles weigh as much as their feature {self.weight_feature}, which must not be negative, and "
-                "must be positive for some of every species; with weight_feature null all weigh alike."
+                f"microstate {int(wrong.nonzero()[0])} of a batch: particles weigh as much as their feature "
+                f"{self.weight_feature}, which must not be negative, and must be positive for some of every species; "
+                "with weight_feature null all weigh alike."
             )
         return MicrostateBatch(batch.points, weights / total)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 import sys
@@ -70,6 +71,14 @@ def test_help_names_every_argument(sc, command):
         (["run", "CONFIG", "--out", "RUN"], "already holds a run"),
         (["run", "CONFIG", "--out", "RUN", "--resume", "--set", "model.closure_dim=2"], "closure_dim: was 3, is now 2"),
         (["run", "CONFIG", "--out", "DATA"], "is not a run folder"),
+        (
+            ["run", "CONFIG", "--out", "new", "--set", "training.trainer.strategy=foo"],
+            "PyTorch Lightning cannot",
+        ),
+        (
+            ["train", "CONFIG", "--data", "DATA", "--out", "new", "--set", "simulation.seed=4"],
+            "train.zarr holds another simulation than the configuration says:\n  seed: 0 there, 4 wanted",
+        ),
         (["train", "CONFIG", "--data", "DATA", "--out", "new", "--set", "model.closure_dims=2"], "'closure_dim'"),
         (["simulate", "CONFIG", "--out", "CONFIG"], "cannot be made"),
         (["simulate", "CONFIG", "--out", "DATA", "--set", "simulation.seed=4"], "seed: 0 there, 4 wanted"),
@@ -87,7 +96,7 @@ def test_help_names_every_argument(sc, command):
         (["predict", "RUN", "--initial", "CONFIG", "--steps", "2", "--out", "o.npz"], "numpy.save"),
         (
             ["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "o.npz", "--training-seed", "5"],
-            "its seeds are [0]",
+            "has no seed 5; its seeds are 0.",
         ),
         (["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "RUN"], "file and a folder share that name"),
     ],
@@ -207,6 +216,36 @@ def test_inspect_whole_things(sc, tiny_data, tiny_run):
     status, out, _ = sc("inspect", tiny_run / "seed-0" / "model")
     assert status == 0
     assert "pair_energy" in out
+
+
+def test_inspect_takes_brackets_in_a_path_as_they_are(sc, tiny_data, tmp_path):
+    folder = tmp_path / "q[/a] [bold]"
+    shutil.copytree(tiny_data / "train.zarr", folder / "train.zarr")
+    status, out, _ = sc("inspect", folder / "train.zarr")
+    assert status == 0
+    assert "q[/a] [bold]" in out
+
+
+def test_a_model_that_is_gone_is_told_and_so_is_one_that_is_not_there_yet(sc, copy, start_file, tmp_path):
+    predict = ["predict", copy, "--initial", start_file, "--steps", 2, "--out", tmp_path / "o.npz"]
+    shutil.rmtree(copy / "seed-0" / "model")
+    status, out, _ = sc("inspect", copy)
+    assert status == 1
+    assert "model is missing: restore it" in out
+    assert "model is missing, and was there" in sc(*predict)[2]
+    (copy / "seed-0" / "history.json").unlink()
+    assert "not finished" in sc("inspect", copy)[1]
+    assert "is not trained yet. Finish it first" in sc(*predict)[2]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_is_told(sc, copy):
+    model = copy / "seed-0" / "model"
+    model.chmod(0)
+    try:
+        assert "may not be read" in sc("inspect", model)[2]
+    finally:
+        model.chmod(0o755)
 
 
 def flip(path):

@@ -42,7 +42,8 @@ def test_answers_first(run: Path) -> None:
     assert "predicted the pair energy of unseen trajectories" in text
     mre = json.loads((run / "metrics.json").read_text())["mre"]
     assert f"with MRE {number(mre['in_dst'])}" in text
-    assert text.index(number(mre["in_dst"])) < text.index("1 of 180 rollouts diverged.") < text.index("Results")
+    counted = text.index("1 of 180 starts had a rollout that diverged.")
+    assert text.index(number(mre["in_dst"])) < counted < text.index("Results")
     assert all(number(value) in text for value in mre.values())
 
 
@@ -56,7 +57,7 @@ def test_several_seeds_show_mean_and_deviation(tmp_path: Path) -> None:
     value = json.loads((run / "metrics.json").read_text())["mre"]["diff_n"]
     assert mean_and_sd(value["mean"], value["sd"]) in text
     assert all(number(each) in text for each in value["values"])
-    assert "3 of 540 rollouts over 3 seeds diverged." in text
+    assert "3 of 540 starts over 3 seeds had a rollout that diverged." in text
     assert "Seed 3, the first of 3." in text
 
 

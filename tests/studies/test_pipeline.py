@@ -7,7 +7,7 @@ import pytest
 
 from setclosure.closure_model import ClosureModel
 from setclosure.data.ensemble import Ensemble
-from setclosure.errors import EnsembleError, RunError
+from setclosure.errors import EnsembleError, ModelError, RunError
 from setclosure.metrics import mean_relative_error
 from setclosure.studies import pipeline
 from setclosure.studies.configuration import load_study
@@ -114,6 +114,19 @@ def test_mixed_precision_trains(tiny_config, tiny_data, tmp_path, precision):
     run = pipeline.train(study, tiny_data, tmp_path / "run")
     history = json.loads((run.seed_folder(0) / "history.json").read_text())
     assert all(np.isfinite(rows[-1]["validation_loss"]) for rows in history.values())
+
+
+def test_a_mistake_before_the_first_checkpoint_is_corrected_in_place(tiny_study, tiny_config, tiny_data, tmp_path):
+    mistaken = load_study(tiny_config, ["model.symmetry=none", "model.weight_feature=7"])
+    with pytest.raises(ModelError, match="weight_feature is 7"):
+        pipeline.train(mistaken, tiny_data, tmp_path / "run")
+    with pytest.raises(RunError, match="already holds a run"):
+        pipeline.train(tiny_study, tiny_data, tmp_path / "run")
+    run = pipeline.train(tiny_study, tiny_data, tmp_path / "run", resume=True)
+    assert run.study == tiny_study == load_study(tmp_path / "run" / "config.yaml")
+    assert "resumed" not in run.facts
+    with pytest.raises(RunError, match="weight_feature: was None, is now 7"):
+        pipeline.train(mistaken, tiny_data, tmp_path / "run", resume=True)
 
 
 def test_a_resumed_run_says_which_commit_resumed_it(tiny_study, tiny_data, tmp_path):

@@ -121,10 +121,17 @@ def test_a_chain_without_the_starts_of_the_tests_is_refused_at_once(system):
 
 
 @pytest.mark.parametrize("microstates", ["beads", "numbered beads"])
-def test_beads_have_no_grey_level_to_weigh_by(microstates):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.weight_feature=2", "microstates of {} have no grey level .* set it to null"),
+        ("model.method=vit", "method 'vit' reads images, and microstates are {}; take pixels"),
+    ],
+)
+def test_beads_are_no_pixels(microstates, change, message):
     values = read_values(configuration_file("polymer", "demo"))
-    apply_overrides(values, ["model.weight_feature=2", f"simulation.system.microstates={microstates}"])
-    with pytest.raises(ConfigurationError, match=f"microstates of {microstates} have no grey level .* set it to null"):
+    apply_overrides(values, [change, f"simulation.system.microstates={microstates}"])
+    with pytest.raises(ConfigurationError, match=message.format(microstates)):
         parse_study(values, "here")
 
 

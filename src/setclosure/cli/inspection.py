@@ -13,6 +13,7 @@ from rich.table import Table
 from setclosure.closure_model import ClosureModel
 from setclosure.data.ensemble import Ensemble
 from setclosure.errors import RunError, SetclosureError
+from setclosure.files import reading_errors
 from setclosure.studies.runs import Run
 from setclosure.training.checkpoints import CheckedCheckpoints
 
@@ -24,7 +25,14 @@ def inspect_path(path: Path, console: Console) -> bool:
     ------
     RunError
         If nothing there is setclosure's.
+    StorageError
+        If it may not be read.
     """
+    with reading_errors(path):
+        return _inspect(path, console)
+
+
+def _inspect(path: Path, console: Console) -> bool:
     if path.suffix == ".zarr":
         return _ensemble(path, console)
     if (path / "run.json").is_file():
@@ -98,8 +106,11 @@ def _run(path: Path, console: Console) -> bool:
     damaged = False
     for seed in run.study.seeds:
         folder = run.seed_folder(seed)
-        state = "trained" if (folder / "history.json").is_file() else "not finished"
+        trained = (folder / "history.json").is_file()
+        state = "trained" if trained else "not finished"
         wrong = _damage(folder)
+        if trained and not (folder / "model").is_dir():
+            wrong.append(f"{folder / 'model'} is missing: restore it, or train again")
         damaged |= bool(wrong)
         facts[f"seed {seed}"] = "; ".join([state, *wrong])
     console.print(_table(f"Run {path}", facts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 import sys
 import warnings
@@ -158,8 +159,10 @@ def run(
     from setclosure.studies import pipeline
     from setclosure.studies.configuration import load_study
     from setclosure.studies.runs import Run
+    from setclosure.training.trainer import require_devices
 
     study = load_study(config, set_)
+    require_devices(study.training.trainer)  # hours before it is needed
     made = Run.create(study, out, resume)
     folder = data or out / "data"
     pipeline.simulate(study, folder, workers, scheduler)
@@ -230,6 +233,9 @@ def _warn(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> N
 def main() -> None:
     """Run the command; a foreseeable mistake prints its message and ends with status 2, Ctrl-C with 130."""
     warnings.showwarning = _warn
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Greek letters gets question marks
     try:
         app()
     except SetclosureError as error:

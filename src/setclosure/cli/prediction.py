@@ -82,8 +82,8 @@ def read_microstates(path: Path) -> dict[str, Any]:
 
 
 def _without_pickle(error: Exception) -> str:
-    """What NumPy said, but for its advice to allow pickles: they can run code."""
-    return "it holds Python objects" if "allow_pickle" in str(error) else str(error)
+    """What NumPy said, but for its advice to allow pickles: they can run code. It takes any other file for one."""
+    return "it is another kind of file, or holds Python objects" if "allow_pickle" in str(error) else str(error)
 
 
 def find_model(folder: Path, seed: int | None) -> ClosureModel:
@@ -92,7 +92,6 @@ def find_model(folder: Path, seed: int | None) -> ClosureModel:
         return ClosureModel.load(folder)
     run = Run(folder)
     seed = run.study.seeds[0] if seed is None else seed
-    model = run.seed_folder(seed) / "model"
-    if not model.is_dir():
-        raise RunError(f"{folder} has no trained model of seed {seed}; its seeds are {list(run.study.seeds)}.")
-    return ClosureModel.load(model)
+    if seed not in run.study.seeds:
+        raise RunError(f"{folder} has no seed {seed}; its seeds are {', '.join(map(str, run.study.seeds))}.")
+    return ClosureModel.load(run.trained(seed) / "model")

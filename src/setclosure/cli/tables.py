@@ -15,8 +15,8 @@ TITLES = {
     "mre_scaled": "MRE, scaled units",
     "mre_median": "median over trajectories",
     "diverged": "diverged rollouts",
-    "outside": "left the training range",
-    "warned": "X_0 out of range",
+    "outside": "rollouts out of the training range",
+    "warned": "starts out of the training range",
     "effective_rank": "effective rank of ẑ",
 }
 

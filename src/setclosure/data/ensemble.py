@@ -350,7 +350,8 @@ class Ensemble:
             trajectories, frames = np.broadcast_arrays(*np.atleast_1d(trajectories, frames))
         except ValueError as error:
             raise EnsembleError(
-                f"there are {np.size(trajectories)} trajectories and {np.size(frames)} frames; expected a frame for each."
+                f"there are {np.size(trajectories)} trajectories and {np.size(frames)} frames; expected a frame for "
+                "each."
             ) from error
         self._require("trajectories", self.n_trajectories, trajectories)
         self._require("frames", self.n_frames, frames)

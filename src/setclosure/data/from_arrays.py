@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.data.trajectory import Array, Layout, Trajectory
+from setclosure.data.trajectory import GIVEN, Array, Layout, Trajectory
 from setclosure.errors import EnsembleError, MicrostateError, SetclosureWarning
 from setclosure.microstates import MicrostateBatch, real_numbers
 from setclosure.observables.registry import Observable, as_observable
@@ -65,7 +65,7 @@ def read(
         times=of_frames,
         n_features=d,
         max_particles=N,
-        observable=known.name if known else "given",
+        observable=known.name if known else GIVEN,
         observable_names=given,
         units=units,
         species_names=names_of_species or (("particles",) if S == 1 else tuple(f"species {s}" for s in range(S))),

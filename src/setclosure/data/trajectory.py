@@ -11,6 +11,9 @@ from setclosure.errors import EnsembleError, MicrostateError
 
 Array = np.ndarray[Any, Any]
 
+GIVEN = "given"
+"""In the place of a registered name: observables are values whose function nobody gave."""
+
 _LEVELS = 65535
 """Steps of a coordinate that is kept in 16 bits."""
 
@@ -30,7 +33,7 @@ class Layout:
     max_particles : int
         N; the number of particles, or the most of them if ``ragged``.
     observable : str
-        Registered name of the observable.
+        Registered name of the observable, or :data:`GIVEN`.
     observable_names : tuple of str
         Names of its o numbers.
     units : str
@@ -227,8 +230,8 @@ def _require_finite(values: Array, there: Array, where: str, what: str) -> None:
         t, *particle = np.argwhere(bad)[0]
         of = f", particle {particle[0]}" if particle else ""
         raise MicrostateError(
-            f"{where}, frame {t}{of} has {what} that is NaN, infinite or too large. Remove that trajectory or repair its "
-            "source."
+            f"{where}, frame {t}{of} has {what} that is NaN, infinite or too large. Remove that trajectory or repair "
+            "its source."
         )
 
 

@@ -49,7 +49,7 @@ class Run:
         Arrays of each split, of the first seed: ``truth (M, T, o)``, ``predicted (M, T, o)`` or
         ``(M, R, T, o)``, and so on.
     statuses : dict
-        Of each seed and split, the status of each rollout ``(M,)``: 0 ok, 1 diverged, 2 outside.
+        Of each seed and split, the status of the worst rollout of each start ``(M,)``: 0 ok, 1 diverged, 2 outside.
     permutation, snapshots : dict
         Arrays of the permutation test and of the decoded microstates, of the first seed.
     videos : dict

@@ -84,7 +84,7 @@ def _answer(run: Run) -> str:
         bad, every = counted
         what = "None" if bad == 0 else f"<b>{number(bad)}</b>"
         over = f" over {len(run.seeds)} seeds" if len(run.seeds) > 1 else ""
-        parts.append(f"{what} of {number(every)} rollouts{over} diverged.")
+        parts.append(f"{what} of {number(every)} starts{over} had a rollout that diverged.")
     return " ".join(parts)
 
 

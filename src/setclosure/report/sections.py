@@ -131,8 +131,8 @@ def ranges(run: Run) -> Section:
     text = (
         "<p>Before a rollout the model checks the first microstate, X₀, against what it has seen in training; during "
         "the rollout it watches the macrostate. A flag is a warning and no verdict: compare the errors in the "
-        "last two columns. The earliest frame is the first at which any rollout of the split left the range or "
-        "diverged."
+        "last two columns. A start counts as what the worst of its rollouts is. The earliest frame is the first at "
+        "which any rollout of the split left the range or diverged."
         f"{_first_seed(run)}</p>"
     )
     return Section("ranges", title, text + table(head, rows, "Flags of each split.", wide=True))

@@ -63,7 +63,7 @@ def headline(run: Run) -> tuple[str, dict[str, Any]] | None:
 
 
 def diverged(run: Run) -> tuple[int, int] | None:
-    """Diverged rollouts and all rollouts, over all seeds and splits; nothing if none was evaluated."""
+    """Starts of which a rollout diverged, and all starts, over all seeds and splits; nothing if none was evaluated."""
     if not run.statuses:
         return None
     return sum(int((s == 1).sum()) for s in run.statuses.values()), sum(len(s) for s in run.statuses.values())

@@ -96,9 +96,14 @@ METRICS = {
     "r2": Word("R²", "Share of the variance that a regression explains, each case predicted by others."),
     "r2_error": Word("Standard error of R²", "Over resampled cases."),
     "diverged": Word(
-        "Diverged", "Rollouts that reached numbers that are not finite or beyond all bounds, and were stopped."
+        "Diverged",
+        "Rollouts, of all paths of the noise, that reached numbers that are not finite or beyond all bounds, and were "
+        "stopped.",
     ),
-    "outside": Word("Left the range", "Rollouts that left the range of the training data; their end is extrapolation."),
+    "outside": Word(
+        "Left the range",
+        "Rollouts, of all paths of the noise, that left the range of the training data; their end is extrapolation.",
+    ),
     "warned": Word(
         "X₀ flagged", "First microstates that the model itself found outside the range of its training data."
     ),

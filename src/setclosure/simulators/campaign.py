@@ -141,19 +141,20 @@ def _failures(ensemble: Ensemble, failed: dict[int, str], seed: int, split: str)
 
 def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> Ensemble:
     """The ensemble of this campaign, new or as it was left."""
-    wanted: dict[str, Any] = {
-        "simulator": type(simulator).__name__,
-        "configuration": simulator.model_dump(mode="json"),
-        "seed": seed,
-        "split": split,
-    }
+    wanted = _provenance(simulator, seed, split)
     if not path.exists():
         return Ensemble.create(path, simulator.layout, n_trajectories, wanted)
     ensemble = Ensemble.open(path)
     for leftover in path.rglob("*.partial"):  # Zarr's temporary files, where a campaign was killed while it wrote
         leftover.unlink(missing_ok=True)
+    require_campaign(ensemble, simulator, n_trajectories, seed, split)
+    return ensemble
+
+
+def require_campaign(ensemble: Ensemble, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> None:
+    """Raise an :class:`EnsembleError` that names the differences if an ensemble is of another campaign."""
     before = _flat(ensemble.provenance | {"trajectories": ensemble.n_trajectories})
-    now = _flat(wanted | {"trajectories": n_trajectories})
+    now = _flat(_provenance(simulator, seed, split) | {"trajectories": n_trajectories})
     # the version of the package may change; everything else makes other numbers
     different = [
         f"  {key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} wanted"
@@ -162,11 +163,19 @@ def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, spl
     ]
     if different:
         raise EnsembleError(
-            f"{path} holds another simulation, so it cannot be continued:\n"
+            f"{ensemble.path} holds another simulation than the configuration says:\n"
             + "\n".join(different)
             + "\nChoose another folder, or use the configuration and seed that made it."
         )
-    return ensemble
+
+
+def _provenance(simulator: Simulator, seed: int, split: str) -> dict[str, Any]:
+    return {
+        "simulator": type(simulator).__name__,
+        "configuration": simulator.model_dump(mode="json"),
+        "seed": seed,
+        "split": split,
+    }
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

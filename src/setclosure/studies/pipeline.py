@@ -9,17 +9,18 @@ from pathlib import Path
 
 from setclosure.closure_model import ClosureModel
 from setclosure.data.ensemble import Ensemble
-from setclosure.errors import EnsembleError, RunError
+from setclosure.errors import EnsembleError
 from setclosure.files import read_json, write_json
 from setclosure.progress import progress
 from setclosure.provenance import provenance
-from setclosure.simulators.campaign import simulate_ensemble
+from setclosure.simulators.campaign import require_campaign, simulate_ensemble
 from setclosure.simulators.workers import Workers, open_workers
 from setclosure.studies.base import FITTED_ON
 from setclosure.studies.configuration import Study
 from setclosure.studies.evaluation import evaluate_split, permutation_test, snapshots
 from setclosure.studies.runs import Run, summarise
 from setclosure.studies.videos import image_video
+from setclosure.training.trainer import require_devices
 
 MADE = "provenance.json"
 """In a data folder: which version of this program simulated there last, and on which machine."""
@@ -103,8 +104,21 @@ def train(
 
     From the run folders ``reuse`` the first stage of a seed is taken where it is the same (see
     :meth:`ClosureModel.fit`).
+
+    Raises
+    ------
+    EnsembleError
+        If the data are missing, unfinished, or of another simulation than the study's.
+    ConfigurationError
+        If Lightning's trainer cannot be had here as the study wants it.
     """
-    ensembles = {split: open_split(data, split) for split in FITTED_ON}  # before a run folder is made in vain
+    # before a run folder is made in vain
+    require_devices(study.training.trainer)
+    ensembles = {split: open_split(data, split) for split in FITTED_ON}
+    for split, ensemble in ensembles.items():
+        if "simulator" in ensemble.provenance:  # data from elsewhere do not say what they are
+            simulator, n = study.simulation.splits()[split]
+            require_campaign(ensemble, simulator, n, study.simulation.seed, split)
     run = run or Run.create(study, folder, resume)
     run.use_data(ensembles)
     for seed in study.seeds:
@@ -138,12 +152,7 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
     run.use_data(ensembles)
     per_seed = []
     for seed in run.study.seeds:
-        target = run.seed_folder(seed)
-        if not (target / "history.json").is_file():
-            raise RunError(
-                f"seed {seed} of {run.folder} is not trained yet. Finish it first: "
-                f"setclosure train CONFIG --data {data} --out {run.folder} --resume"
-            )
+        target = run.trained(seed)
         start = time.perf_counter()
         model = ClosureModel.load(target / "model")
         rows = {

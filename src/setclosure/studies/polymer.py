@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from setclosure.methods import METHODS
 from setclosure.settings import Settings
 from setclosure.simulators.polymer_video import PolymerVideo
 from setclosure.studies.base import SimulationBase, StudySettings
@@ -52,11 +53,18 @@ class PolymerStudy(StudySettings):
     simulation: SimulationSettings = Field(default_factory=SimulationSettings)
 
     @model_validator(mode="after")
-    def _beads_weigh_alike(self) -> PolymerStudy:
+    def _beads_are_no_pixels(self) -> PolymerStudy:
         microstates, weight = self.simulation.system.microstates, self.model.weight_feature
-        if microstates != "pixels" and weight is not None:
+        if microstates == "pixels":
+            return self
+        if weight is not None:
             raise ValueError(
                 f"microstates of {microstates} have no grey level to weigh by, and model.weight_feature is {weight}; "
                 "set it to null"
+            )
+        encoder = METHODS[self.model.method].encoder
+        if encoder is not None and encoder.raw:
+            raise ValueError(
+                f"method '{self.model.method}' reads images, and microstates are {microstates}; take pixels"
             )
         return self

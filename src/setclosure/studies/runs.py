@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ class Run:
     def create(cls, study: Study, folder: str | Path, resume: bool) -> Run:
         """Make a run folder, or go on with the one of the same configuration.
 
+        Where nothing was trained yet, ``resume`` takes another configuration, too: a mistake that showed before the
+        first checkpoint can be corrected in place.
+
         Raises
         ------
         RunError
@@ -58,6 +62,10 @@ class Run:
             run = cls(folder)
             if not resume and is_first_process():
                 raise RunError(f"{folder} already holds a run. Go on with it by --resume, or choose another folder.")
+            if is_first_process() and run.study != study and run.is_untrained:
+                for seed in run.folder.glob("seed-*"):
+                    shutil.rmtree(seed)
+                return cls._new(study, folder)
             require_same(
                 run.study.model_dump(mode="json"),
                 study.model_dump(mode="json"),
@@ -69,6 +77,10 @@ class Run:
             return run
         if folder.exists() and not (folder.is_dir() and all(_unfinished(path) for path in folder.iterdir())):
             raise RunError(f"{folder} exists and is not a run folder. Choose another folder, or empty it.")
+        return cls._new(study, folder)
+
+    @classmethod
+    def _new(cls, study: Study, folder: Path) -> Run:
         save_study(study, folder / "config.yaml")
         write_json(
             folder / "run.json",
@@ -85,6 +97,11 @@ class Run:
         )
         return cls(folder)
 
+    @property
+    def is_untrained(self) -> bool:
+        """Whether no seed has a checkpoint or a model yet."""
+        return not any(self.folder.glob("seed-*/fit/*/*.ckpt")) and not any(self.folder.glob("seed-*/model"))
+
     def update(self, **facts: Any) -> None:
         """Change entries of ``run.json``."""
         self.facts |= facts
@@ -93,6 +110,24 @@ class Run:
     def seed_folder(self, seed: int) -> Path:
         """Where everything of one training seed is."""
         return self.folder / f"seed-{seed}"
+
+    def trained(self, seed: int) -> Path:
+        """The folder of a training seed that has finished.
+
+        Raises
+        ------
+        RunError
+            If it has not, or its model is gone.
+        """
+        target = self.seed_folder(seed)
+        if not (target / "history.json").is_file():
+            raise RunError(
+                f"seed {seed} of {self.folder} is not trained yet. Finish it first: "
+                f"setclosure train CONFIG --data DATA --out {self.folder} --resume"
+            )
+        if not (target / "model").is_dir():
+            raise RunError(f"{target / 'model'} is missing, and was there. Restore it, or train in another folder.")
+        return target
 
     def use_data(self, ensembles: dict[str, Ensemble]) -> None:
         """Note the ensembles of this run.

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from setclosure.errors import MissingExtraError, TrainingError
+from setclosure.errors import ConfigurationError, MissingExtraError, TrainingError
 from setclosure.progress import progress
 from setclosure.training.checkpoints import CheckedCheckpoints, KeepCheckpoints, newest_checkpoint
 from setclosure.training.sampling import Steps, step_loader
@@ -182,23 +183,19 @@ def train(
     """
     settings = stage.settings
     checkpoint = newest_checkpoint(folder) if resume else None
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     with progress(what, len(steps), "steps") as advance, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         recorder = _Recorder(what, settings.patience, advance)
-        trainer = Trainer(
-            **trainer_settings.model_dump(exclude={"loggers"}),
+        trainer = _trainer(
+            trainer_settings,
             max_steps=len(steps),
             gradient_clip_val=settings.gradient_clip,
             callbacks=[recorder, KeepCheckpoints(folder)],
             plugins=[CheckedCheckpoints()],
             logger=_loggers(trainer_settings, folder),
             default_root_dir=folder,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             log_every_n_steps=min(50, settings.steps_per_epoch, len(steps)),
@@ -216,6 +213,25 @@ def train(
                 raise KeyboardInterrupt from error
             raise
     return recorder.rows
+
+
+def require_devices(settings: TrainerSettings) -> None:
+    """Raise a :class:`ConfigurationError` if there is no such accelerator, strategy or number of devices here."""
+    _trainer(settings, logger=False)
+
+
+def _trainer(settings: TrainerSettings, **options: Any) -> Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    chosen = settings.model_dump(exclude={"loggers"})
+    try:
+        return Trainer(
+            **chosen, **options, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigurationError(
+            f"training.trainer: PyTorch Lightning cannot train here with {chosen}: {error} "
+            "'accelerator: auto' takes a GPU if this PyTorch finds one, and the processor if not."
+        ) from error
 
 
 def _loggers(settings: TrainerSettings, folder: Path) -> list[Logger] | bool:
