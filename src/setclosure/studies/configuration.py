@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ def set_value(values: dict[str, Any], key: str, value: Any) -> None:
         place = place[section]
         if not isinstance(place, dict):
             raise ConfigurationError(f"'{key}' cannot be set: '{section}' is a value, not a section.")
-    place[last] = value
+    place[last] = deepcopy(value)  # a later key may lie in it, and it may belong to somebody
 
 
 def save_study(study: Study, path: Path) -> None:

@@ -123,6 +123,14 @@ def test_the_configuration_of_every_exhibit_and_scale_is_whole(tmp_path):
             assert len({piece.folder for piece in made}) == len(made) > 0, (name, scale)
 
 
+def test_a_row_changes_no_other(tmp_path):
+    order = Order("laptop", None, tmp_path)
+    for _ in range(2):  # nor itself, the next time
+        sizes = [piece.study.simulation.trajectories.train for piece in EXHIBITS["slow"].pieces(order)]
+        assert sizes.count(240) == 1
+        assert set(sizes) == {60, 240}
+
+
 def test_the_papers_numbers_belong_to_rows_and_columns_that_there_are(tmp_path):
     for exhibit in EXHIBITS.values():
         for row, cells in exhibit.printed.items():
