@@ -98,6 +98,10 @@ def test_help_names_every_argument(sc, command):
             ["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "o.npz", "--training-seed", "5"],
             "has no seed 5; its seeds are 0.",
         ),
+        (
+            ["predict", "MODEL", "--initial", "X0", "--steps", "2", "--out", "o.npz", "--training-seed", "0"],
+            "is one model, and not a run with training seeds",
+        ),
         (["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "RUN"], "file and a folder share that name"),
     ],
 )
@@ -106,6 +110,7 @@ def test_mistakes_are_named_without_a_traceback(
 ):
     monkeypatch.chdir(tmp_path)
     names = {"CONFIG": tiny_config, "DATA": tiny_data, "RUN": tiny_run, "X0": start_file}
+    names["MODEL"] = tiny_run / "seed-0" / "model"
     status, out, err = sc(*(names.get(a, a) for a in arguments))
     assert status == 2
     assert message in err

@@ -89,6 +89,8 @@ def _without_pickle(error: Exception) -> str:
 def find_model(folder: Path, seed: int | None) -> ClosureModel:
     """The model in a folder, or that of a training seed of a run."""
     if (folder / "model.json").is_file():
+        if seed is not None:
+            raise RunError(f"{folder} is one model, and not a run with training seeds; leave --training-seed out.")
         return ClosureModel.load(folder)
     run = Run(folder)
     seed = run.study.seeds[0] if seed is None else seed
