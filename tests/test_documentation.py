@@ -76,7 +76,7 @@ def test_the_example_of_the_readme_runs(monkeypatch, tmp_path, capsys):
     """With a small budget instead of the default one."""
     budget = {"steps": 4, "steps_per_epoch": 2}
     small = FitSettings.parse({"stage_one": budget | {"batch_sets": 4}, "stage_two": budget | {"batch_pairs": 8}})
-    monkeypatch.setattr("setclosure.closure_model.FitSettings", lambda: small)
+    monkeypatch.setattr(FitSettings, "parse", lambda values: small)
     monkeypatch.chdir(tmp_path)
     np.save("my_trajectories.npy", np.random.default_rng(0).normal(size=(6, 5, 7, 2)).cumsum(axis=1))
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
