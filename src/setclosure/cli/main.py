@@ -159,10 +159,9 @@ def run(
     from setclosure.studies import pipeline
     from setclosure.studies.configuration import load_study
     from setclosure.studies.runs import Run
-    from setclosure.training.trainer import require_devices
 
     study = load_study(config, set_)
-    require_devices(study.training.trainer)  # hours before it is needed
+    pipeline.require_trainable(study)  # hours before it is trained
     made = Run.create(study, out, resume)
     folder = data or out / "data"
     pipeline.simulate(study, folder, workers, scheduler)

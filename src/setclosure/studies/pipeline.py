@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
+from setclosure.autoencoder import Autoencoder
 from setclosure.closure_model import ClosureModel
 from setclosure.data.ensemble import Ensemble
 from setclosure.errors import EnsembleError
 from setclosure.files import read_json, write_json
+from setclosure.microstates import MicrostateKind
 from setclosure.progress import progress
 from setclosure.provenance import provenance
 from setclosure.simulators.campaign import require_campaign, simulate_ensemble
@@ -58,6 +60,21 @@ def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: 
                 )
             if not there:
                 write_json(folder / MADE, provenance())
+
+
+def require_trainable(study: Study) -> None:
+    """Raise, before anything is simulated, what training would: there is no such device, or no such model of these sets.
+
+    Raises
+    ------
+    ConfigurationError
+        If Lightning's trainer cannot be had here as the study wants it.
+    ModelError
+        If the model cannot be made for the particles of the study's system.
+    """
+    require_devices(study.training.trainer)
+    layout = study.simulation.splits()["train"][0].layout
+    Autoencoder(study.model, MicrostateKind(layout.n_features, layout.n_species, layout.max_particles))
 
 
 def is_simulated(folder: Path, split: str) -> bool:
