@@ -76,6 +76,10 @@ def test_help_names_every_argument(sc, command):
             "PyTorch Lightning cannot",
         ),
         (
+            ["run", "CONFIG", "--out", "new", "--set", "model.symmetry=none", "--set", "model.weight_feature=7"],
+            "weight_feature is 7, but particles have features 0 to 1",
+        ),
+        (
             ["train", "CONFIG", "--data", "DATA", "--out", "new", "--set", "simulation.seed=4"],
             "train.zarr holds another simulation than the configuration says:\n  seed: 0 there, 4 wanted",
         ),

@@ -63,7 +63,7 @@ def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: 
 
 
 def require_trainable(study: Study) -> None:
-    """Raise, before anything is simulated, what training would: there is no such device, or no such model of these sets.
+    """Raise before anything is simulated what training would raise: no such device, no such model of these sets.
 
     Raises
     ------
