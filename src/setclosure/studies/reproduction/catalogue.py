@@ -41,11 +41,12 @@ ONE_CHANGE: tuple[tuple[str, Any], ...] = (
 )
 """Each differs from the configuration in one key."""
 
+MORE_CHAINS = ("simulation.trajectories.train", 240)
 POLYMER_CHANGES: tuple[tuple[str, Any], ...] = (
     ("model.closure_dim", 8),
     ("model.weight_feature", 2),
     ("model.bandwidth", 0.3),
-    ("simulation.trajectories.train", 240),
+    MORE_CHAINS,
 )
 """Likewise, of the polymer's."""
 
@@ -176,8 +177,12 @@ EXHIBITS: dict[str, Exhibit] = {
             *map(Row, ("none", "ours")),
             *_changed(POLYMER_CHANGES),
             *(
-                Row("ours", {"simulation.system.microstates": what}, f"{what} for pixels")
-                for what in ("beads", "numbered beads")
+                Row("ours", {"simulation.system.microstates": what, **dict(more)}, f"{what} for pixels{said}")
+                for what, more, said in (
+                    ("beads", (), ""),
+                    ("numbered beads", (), ""),
+                    ("numbered beads", (MORE_CHAINS,), ", 240 chains"),
+                )
             ),
         ),
         columns=tuple(Column(s, s, {"simulation.seed": 90001, "simulation.system.start_seed": 1}) for s in STARTS),
