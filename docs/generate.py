@@ -197,12 +197,16 @@ SHORT = {
 
 
 def exhibit(results: Path, name: str, folder: Path) -> str:
-    """Some metrics of a table as it was made at the largest scale, one line a row, and its picture if there is one."""
-    metrics, there = SHORT[name], _scales(results, name)
+    """Some metrics of a table, one line a row, and its picture if there is one; for each scale, the smallest last."""
+    there = _scales(results, name)
     if not there:
         return f":::{{note}}\nNot run yet: `setclosure reproduce {name}` makes `{name}.json`.\n:::\n"
-    path = results / there[-1] / f"{name}.json"
-    content = read_json(path)
+    return "\n".join(_at_scale(results / scale / f"{name}.json", scale, folder) for scale in reversed(there))
+
+
+def _at_scale(path: Path, scale: str, folder: Path) -> str:
+    name, content = path.stem, read_json(path)
+    metrics = SHORT[name]
     head = ["", *(f"`{column}`, {METRICS.get(m, m)}" for m in metrics for column in content["columns"])]
     rows = [
         [
@@ -217,7 +221,7 @@ def exhibit(results: Path, name: str, folder: Path) -> str:
     ]
     facts = content["provenance"]
     seeds = f"Training seeds: {', '.join(map(str, facts['seeds']))}. " if facts["seeds"] else ""
-    notes = [*content["notes"], f"Scale: {there[-1]}. {seeds}{_provenance(facts)}"]
+    notes = [*content["notes"], f"Scale: {scale}. {seeds}{_provenance(facts)}"]
     return "\n".join([_table(head, rows), "", *_picture(path, EXHIBITS[name].title, folder), *notes, ""])
 
 

@@ -257,7 +257,7 @@ def test_arguments_of_fit_are_checked(tmp_path):
     ensemble = own_ensemble(tmp_path / "own.zarr")
     for changes, message in (
         ({"ensemble": np.zeros((4, 5, 6, 2))}, r"ensemble is a ndarray; fit takes an Ensemble: Ensemble\.from_arrays"),
-        ({"validation": "own.zarr"}, "validation is a str; fit takes an Ensemble"),
+        ({"validation": np.zeros(3)}, "validation is a ndarray; fit takes an Ensemble"),
         ({"seed": -1}, "seed is a whole number of at least 0; got -1"),
         ({"resume": True}, "give folder="),
     ):

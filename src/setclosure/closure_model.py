@@ -157,7 +157,7 @@ class ClosureModel:
         RunError
             If ``folder`` holds another fit, or one that ``resume`` does not continue.
         """
-        for name, given in (("ensemble", ensemble), ("validation", validation or ensemble)):
+        for name, given in (("ensemble", ensemble), ("validation", ensemble if validation is None else validation)):
             if not isinstance(given, Ensemble):
                 raise ModelError(
                     f"{name} is a {type(given).__name__}; fit takes an Ensemble: Ensemble.from_arrays(path, points, …) "

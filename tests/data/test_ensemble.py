@@ -365,6 +365,18 @@ def test_masses_of_each_trajectory_and_values_in_a_tensor(tmp_path):
     assert ensemble.observables()[..., 0].tolist() == [[0, 1, 2], [3, 4, 5]]
     weights = ensemble.trajectory(1).weights[:, 0].numpy()
     assert np.allclose(weights, masses[1] / masses[1].sum())
+    same = Ensemble.from_arrays(tmp_path / "b.zarr", **values | {"masses": torch.from_numpy(np.stack([masses] * 3, 1))})
+    assert same.fingerprint == ensemble.fingerprint
+    for_all = Ensemble.from_arrays(tmp_path / "c.zarr", **values | {"masses": torch.from_numpy(masses[1])})
+    assert torch.equal(for_all.trajectory(0).weights, ensemble.trajectory(1).weights)
+
+
+def test_an_array_of_sets_of_different_sizes(tmp_path):
+    sets = np.empty((2, 3), dtype=object)
+    for m, t in np.ndindex(2, 3):
+        sets[m, t] = RNG.normal(size=(2 + m + t, 2))
+    ensemble = Ensemble.from_arrays(tmp_path / "a.zarr", **arrays(points=sets))
+    assert ensemble.trajectory(1).counts.tolist() == [3, 4, 5]
 
 
 def test_coordinates_that_single_precision_would_round_are_told(tmp_path):

@@ -180,7 +180,7 @@ class Ensemble:
         content = trajectory.packed(self.layout, index)
         digest = np.frombuffer(digest_of(content), np.uint8)
         with storage_errors(self.path):
-            if index < len(self._digests) and self._digests[index].any():
+            if self._digests[index].any():
                 self._arrays["digest"][index] = 0  # of a damaged trajectory that is written again
             for name, array in content.items():
                 self._arrays[name][index] = array

@@ -90,7 +90,7 @@ def _names(names: tuple[str, ...] | str | None) -> tuple[str, ...]:
 
 def _trajectories(points: Any) -> list[Any]:
     """The M trajectories, each with T frames to go through."""
-    shape = getattr(points, "shape", None)
+    shape = None if getattr(points, "dtype", None) == object else getattr(points, "shape", None)
     if points is None or isinstance(points, str) or (shape is not None and len(shape) != 4):
         what = f"have shape {tuple(shape)}" if shape is not None else f"are {points!r}"
         raise MicrostateError(
@@ -145,11 +145,19 @@ def _species(species: Any, M: int, N: int) -> Array:
     return kinds
 
 
+def _has_length(x: Any) -> bool:
+    try:
+        len(x)
+    except TypeError:  # a number, or a tensor of none
+        return False
+    return True
+
+
 def _mass(masses: Any, m: int, t: int, n: int) -> Array:
     try:
         given = masses
         for index in (m, t):  # (M, T, N), (M, N) or (N,)
-            given = given[index] if hasattr(given[0], "__len__") else given
+            given = given[index] if _has_length(given[0]) else given
     except (TypeError, IndexError) as error:
         raise MicrostateError(f"trajectory {m}, frame {t}: its masses cannot be read: {error}.") from error
     row = real_numbers(given, f"trajectory {m}, frame {t}: masses")
