@@ -90,7 +90,8 @@ def _names(names: tuple[str, ...] | str | None) -> tuple[str, ...]:
 
 def _trajectories(points: Any) -> list[Any]:
     """The M trajectories, each with T frames to go through."""
-    shape = None if getattr(points, "dtype", None) == object else getattr(points, "shape", None)
+    of_objects = getattr(getattr(points, "dtype", None), "kind", "") == "O"  # sets of different sizes
+    shape = None if of_objects else getattr(points, "shape", None)
     if points is None or isinstance(points, str) or (shape is not None and len(shape) != 4):
         what = f"have shape {tuple(shape)}" if shape is not None else f"are {points!r}"
         raise MicrostateError(
