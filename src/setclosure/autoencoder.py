@@ -59,7 +59,7 @@ class ModelSettings(Settings):
                 config.check_options(options, part)
             elif options:
                 raise OptionsError([f"{part}: method '{self.method}' has no {part}, so it takes no such options."])
-        if row.encoder is not None and row.encoder.raw and self.symmetry != "none":
+        if row.reads_images and self.symmetry != "none":
             raise OptionsError(
                 [f"symmetry: method '{self.method}' reads images, so it takes 'none'; got '{self.symmetry}'."]
             )
@@ -67,7 +67,7 @@ class ModelSettings(Settings):
             raise OptionsError([f"closure_dim: method '{self.method}' has a closure; 0 is for method 'none'."])
         if self.weight_feature is not None and self.symmetry == "euclidean":
             raise OptionsError(["weight_feature: rotations, of symmetry 'euclidean', mix features; use null."])
-        if self.weight_feature is not None and row.encoder is not None and row.encoder.raw:
+        if self.weight_feature is not None and row.reads_images:
             raise OptionsError([f"weight_feature: method '{self.method}' reads pixels as they are; use null."])
         return self
 
@@ -89,12 +89,11 @@ class Autoencoder(nn.Module):
         c = settings.closure_dim if row.encoder else 0
         self.settings, self.kind = settings, kind
         self.closure_dim = c * kind.n_species
-        raw = row.encoder is not None and row.encoder.raw
         weight = settings.weight_feature
         if weight is not None and weight >= kind.n_features:
             raise ModelError(f"weight_feature is {weight}, but particles have features 0 to {kind.n_features - 1}.")
         d = kind.n_features
-        self.frame = RawFrame(d) if raw else ParticleFrame(d, settings.symmetry, weight)
+        self.frame = RawFrame(d) if row.reads_images else ParticleFrame(d, settings.symmetry, weight)
         self.ordered = row.encoder is not None and row.encoder.ordered
         """Whether the encoder reads a list instead of a set (see :attr:`EncoderConfig.ordered`)."""
         self.encoder = row.encoder.model_validate(settings.encoder).build(kind, c) if row.encoder else None

@@ -66,6 +66,11 @@ class Prediction:
         return f"{status.name.lower()}{where}; X_0 is {self.check.message(b)}"
 
 
+def _require_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, (int, np.integer)) or value < least:
+        raise ModelError(f"{name} is a whole number of at least {least}; got {value!r}.")
+
+
 _SEVERITY = {int(RolloutStatus.OK): 0, int(RolloutStatus.OUTSIDE): 1, int(RolloutStatus.DIVERGED): 2}
 
 
@@ -163,8 +168,7 @@ class ClosureModel:
                     f"{name} is a {type(given).__name__}; fit takes an Ensemble: Ensemble.from_arrays(path, points, …) "
                     "makes one of arrays, Ensemble.open(path) reads one."
                 )
-        if not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ModelError(f"seed is a whole number of at least 0; got {seed!r}.")
+        _require_whole("seed", seed, 0)
         if resume and folder is None:
             raise ModelError("a fit is resumed in the folder where it was begun: give folder=, or leave resume out.")
         training = training if isinstance(training, FitSettings) else FitSettings.parse(training or {})
@@ -267,9 +271,8 @@ class ClosureModel:
         integrator : {"euler", "rk4"}
             As :func:`setclosure.dynamics.rollout.rollout`.
         """
-        for name, value in (("steps", steps), ("samples", samples)):
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise ModelError(f"{name} is a whole number of at least 1; got {value!r}.")
+        _require_whole("steps", steps, 1)
+        _require_whole("samples", samples, 1)
         batch = as_microstates(x0)
         parts, n = self.parts, self.parts.dynamics.n_observables
         stochastic = parts.dynamics.is_stochastic

@@ -36,6 +36,11 @@ class Method:
     reconstruction: type[ReconstructionConfig] | None = None
     dynamics_weight: float = 0.0
 
+    @property
+    def reads_images(self) -> bool:
+        """Whether its encoder reads pixels as they are, in the image that they make."""
+        return self.encoder is not None and self.encoder.raw
+
 
 METHODS: dict[str, Method] = {
     "ours": Method("DeepSet, spline flow, KL(q_X ‖ p)", DeepSetConfig, SplineFlowConfig, DistributionConfig),

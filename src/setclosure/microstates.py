@@ -287,8 +287,17 @@ def _per_particle(values: Any, sets: list[np.ndarray[Any, Any]], name: str) -> l
 
 
 def _whole(parts: list[np.ndarray[Any, Any]] | None, name: str) -> list[np.ndarray[Any, Any]] | None:
-    if parts is None:
-        return None
-    if any((part != np.rint(part)).any() for part in parts):  # NaN, too
-        raise MicrostateError(f"{name} must be whole numbers; got fractions.")
-    return [part.astype(np.int64) for part in parts]
+    return None if parts is None else [whole_numbers(part, name) for part in parts]
+
+
+def whole_numbers(numbers: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
+    """Numbers as integers.
+
+    Raises
+    ------
+    MicrostateError
+        If some have a fraction. It begins with ``what``.
+    """
+    if (numbers != np.rint(numbers)).any():  # NaN, too
+        raise MicrostateError(f"{what} must be whole numbers; got fractions.")
+    return numbers.astype(np.int64)

@@ -13,7 +13,6 @@ from rich.table import Table
 from setclosure.closure_model import ClosureModel
 from setclosure.data.ensemble import Ensemble
 from setclosure.errors import RunError, SetclosureError
-from setclosure.files import reading_errors
 from setclosure.studies.runs import Run
 from setclosure.training.checkpoints import CheckedCheckpoints
 
@@ -25,14 +24,7 @@ def inspect_path(path: Path, console: Console) -> bool:
     ------
     RunError
         If nothing there is setclosure's.
-    StorageError
-        If it may not be read.
     """
-    with reading_errors(path):
-        return _inspect(path, console)
-
-
-def _inspect(path: Path, console: Console) -> bool:
     if path.suffix == ".zarr":
         return _ensemble(path, console)
     if (path / "run.json").is_file():
@@ -106,7 +98,7 @@ def _run(path: Path, console: Console) -> bool:
     damaged = False
     for seed in run.study.seeds:
         folder = run.seed_folder(seed)
-        trained = (folder / "history.json").is_file()
+        trained = run.is_trained(seed)
         state = "trained" if trained else "not finished"
         wrong = _damage(folder)
         if trained and not (folder / "model").is_dir():

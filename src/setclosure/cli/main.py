@@ -25,8 +25,11 @@ class _StopError(Exception):
 class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
+        from setclosure.files import reading_errors  # with NumPy, which --help does without
+
         try:
-            return super().invoke(ctx)
+            with reading_errors(Path.cwd()):
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise _StopError from error
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from setclosure.data.trajectory import GIVEN, Array, Layout, Trajectory
 from setclosure.errors import EnsembleError, MicrostateError, SetclosureWarning
-from setclosure.microstates import MicrostateBatch, real_numbers
+from setclosure.microstates import MicrostateBatch, real_numbers, whole_numbers
 from setclosure.observables.registry import Observable, as_observable
 
 ROUNDED = 0.01
@@ -138,9 +138,7 @@ def _species(species: Any, M: int, N: int) -> Array:
         raise MicrostateError(
             f"species have shape {numbers.shape}; expected integers of shape ({N},) or ({M}, {N})."
         ) from error
-    if (kinds != np.rint(kinds)).any():
-        raise MicrostateError("species must be whole numbers; got fractions.")
-    kinds = kinds.astype(np.int64)
+    kinds = whole_numbers(kinds, "species")
     if kinds.min() < 0 or kinds.max() > 255:
         raise MicrostateError(f"species run from {kinds.min()} to {kinds.max()}; expected 0 to S − 1, at most 255.")
     return kinds

@@ -62,7 +62,7 @@ class Layout:
     box: tuple[tuple[float, float], ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "times", tuple(float(t) for t in self.times))
+        object.__setattr__(self, "times", tuple(np.asarray(self.times).tolist()))
         for names in ("observable_names", "species_names"):
             given = tuple(getattr(self, names))
             if len(set(given)) < len(given):
@@ -140,10 +140,8 @@ class Layout:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Layout:
         """The inverse of :meth:`to_json`."""
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        if fields.get("box") is not None:
-            fields["box"] = tuple((low, high) for low, high in fields["box"])
-        return cls(**fields)
+        box = values.get("box")
+        return cls(**values | {"box": None if box is None else tuple((low, high) for low, high in box)})
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def use_method(values: dict[str, Any], method: str) -> None:
         if isinstance(options, dict) and config is not getattr(before, part, None):  # else mistakes are told as ever
             known = config.model_fields if config else {}
             model[part] = {key: value for key, value in options.items() if key in known}
-    if now is not before and now.encoder is not None and now.encoder.raw:
+    if now is not before and now.reads_images:
         model.pop("weight_feature", None)  # models of images read pixels as they are
     model["method"] = method
 

@@ -129,19 +129,19 @@ def train(
     ConfigurationError
         If Lightning's trainer cannot be had here as the study wants it.
     """
-    # before a run folder is made in vain
-    require_devices(study.training.trainer)
-    ensembles = {split: open_split(data, split) for split in FITTED_ON}
+    ensembles = {split: open_split(data, split) for split in FITTED_ON}  # before a run folder is made in vain
     for split, ensemble in ensembles.items():
         if "simulator" in ensemble.provenance:  # data from elsewhere do not say what they are
             simulator, n = study.simulation.splits()[split]
             require_campaign(ensemble, simulator, n, study.simulation.seed, split)
-    run = run or Run.create(study, folder, resume)
+    if run is None:
+        require_devices(study.training.trainer)  # likewise
+        run = Run.create(study, folder, resume)
     run.use_data(ensembles)
     for seed in study.seeds:
         target = run.seed_folder(seed)
-        if (target / "history.json").is_file():
-            continue  # finished before a kill: history is written last
+        if run.is_trained(seed):
+            continue  # finished before a kill
         model = ClosureModel(study.model).fit(
             ensembles["train"],
             ensembles["validation"],

@@ -62,8 +62,7 @@ class PolymerStudy(StudySettings):
                 f"microstates of {microstates} have no grey level to weigh by, and model.weight_feature is {weight}; "
                 "set it to null"
             )
-        encoder = METHODS[self.model.method].encoder
-        if encoder is not None and encoder.raw:
+        if METHODS[self.model.method].reads_images:
             raise ValueError(
                 f"method '{self.model.method}' reads images, and microstates are {microstates}; take pixels"
             )

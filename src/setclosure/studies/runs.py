@@ -111,6 +111,10 @@ class Run:
         """Where everything of one training seed is."""
         return self.folder / f"seed-{seed}"
 
+    def is_trained(self, seed: int) -> bool:
+        """Whether a training seed has finished: its history is written last."""
+        return (self.seed_folder(seed) / "history.json").is_file()
+
     def trained(self, seed: int) -> Path:
         """The folder of a training seed that has finished.
 
@@ -120,7 +124,7 @@ class Run:
             If it has not, or its model is gone.
         """
         target = self.seed_folder(seed)
-        if not (target / "history.json").is_file():
+        if not self.is_trained(seed):
             raise RunError(
                 f"seed {seed} of {self.folder} is not trained yet. Finish it first: "
                 f"setclosure train CONFIG --data DATA --out {self.folder} --resume"

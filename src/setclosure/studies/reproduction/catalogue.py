@@ -41,12 +41,13 @@ ONE_CHANGE: tuple[tuple[str, Any], ...] = (
 )
 """Each differs from the configuration in one key."""
 
-MORE_CHAINS = ("simulation.trajectories.train", 240)
+MORE_CHAINS = {"simulation.trajectories.train": 240}
+NUMBERED_BEADS = {"simulation.system.microstates": "numbered beads"}
 POLYMER_CHANGES: tuple[tuple[str, Any], ...] = (
     ("model.closure_dim", 8),
     ("model.weight_feature", 2),
     ("model.bandwidth", 0.3),
-    MORE_CHAINS,
+    *MORE_CHAINS.items(),
 )
 """Likewise, of the polymer's."""
 
@@ -176,14 +177,9 @@ EXHIBITS: dict[str, Exhibit] = {
         rows=(
             *map(Row, ("none", "ours")),
             *_changed(POLYMER_CHANGES),
-            *(
-                Row("ours", {"simulation.system.microstates": what, **dict(more)}, f"{what} for pixels{said}")
-                for what, more, said in (
-                    ("beads", (), ""),
-                    ("numbered beads", (), ""),
-                    ("numbered beads", (MORE_CHAINS,), ", 240 chains"),
-                )
-            ),
+            Row("ours", {"simulation.system.microstates": "beads"}, "beads for pixels"),
+            Row("ours", NUMBERED_BEADS, "numbered beads for pixels"),
+            Row("ours", {**NUMBERED_BEADS, **MORE_CHAINS}, "numbered beads for pixels, 240 chains"),
         ),
         columns=tuple(Column(s, s, {"simulation.seed": 90001, "simulation.system.start_seed": 1}) for s in STARTS),
         budgets={
