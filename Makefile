@@ -25,7 +25,7 @@ clean-demo:
 
 # the picture of the README, from the demonstration's run
 picture: install
-	$(BIN)/python -c "from pathlib import Path; from setclosure.report.figures import save_overview; \
+	$(BIN)/python -c "from pathlib import Path; from setclosure.experiments.report.figures import save_overview; \
 		save_overview(Path('runs/demo'), Path('docs/_static/overview.png'))"
 
 # the committed numbers of results/laptop: hours on two cores; a stopped command goes on

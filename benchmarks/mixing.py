@@ -14,9 +14,9 @@ import numpy as np
 from setclosure.observables.mixing_ratio import mixing_ratio_of_points
 from setclosure.processes import available_cores
 from setclosure.seeds import numpy_stream
-from setclosure.simulators.campaign import simulate_ensemble
-from setclosure.simulators.lennard_jones import LennardJones
-from setclosure.simulators.workers import open_workers
+from setclosure.simulate.campaign import simulate_ensemble
+from setclosure.paper.simulators.lennard_jones import LennardJones
+from setclosure.simulate.workers import open_workers
 
 TRAJECTORIES_PER_CORE, ROUNDS = 4, 3
 

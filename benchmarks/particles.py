@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from setclosure.observables.pair_energy import pair_energy_of_points
-from setclosure.pair_kernels import pair_forces as force_kernel
+from setclosure.observables.pair_kernels import pair_forces as force_kernel
 from setclosure.processes import available_cores
 
 N, SETS, REPEATS, NUMPY_SETS, ROUNDS = 300, 64, 40, 32, 7

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from setclosure.images.pixel_sets import pixel_sets
-from setclosure.images.render import render
+from setclosure.paper.images.pixel_sets import pixel_sets
+from setclosure.paper.images.render import render
 
 N, FRAMES, NUMPY_FRAMES, ROUNDS = 300, 100, 20, 5
 

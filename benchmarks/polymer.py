@@ -20,8 +20,8 @@ import numpy as np
 from scipy.linalg import solveh_banded
 from scipy.spatial import cKDTree
 
-from setclosure.simulators.polymer import Polymer
-from setclosure.simulators.polymer_kernels import ROD_TOLERANCE, brownian_frames
+from setclosure.paper.simulators.polymer import Polymer
+from setclosure.paper.simulators.polymer_kernels import ROD_TOLERANCE, brownian_frames
 
 STEPS, PLAIN_STEPS, ROUNDS = 10_000, 400, 7
 

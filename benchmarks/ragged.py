@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from benchmarks.pixels import stretched_chains
-from setclosure.autoencoder import Autoencoder
-from setclosure.data.batching import MicrostateSource
-from setclosure.data.ensemble import Ensemble
-from setclosure.data.images import image_trajectory
-from setclosure.microstates import MicrostateKind
-from setclosure.studies.configuration import load_study
+from setclosure.model.autoencoder import Autoencoder
+from setclosure.trajectories.batching import MicrostateSource
+from setclosure.trajectories.dataset import Ensemble
+from setclosure.paper.images.trajectories import image_trajectory
+from setclosure.sets.microstates import MicrostateKind
+from setclosure.experiments.configuration import load_study
 
 LAPTOP = Path(__file__).parent.parent / "configs" / "polymer" / "laptop.yaml"
 PULLS = np.linspace(0.75, 2.5, 200)

@@ -16,7 +16,7 @@ from setclosure.dynamics.macro_dynamics import MacroDynamics
 from setclosure.dynamics.rollout import rollout
 from setclosure.processes import available_cores
 from setclosure.seeds import numpy_stream
-from setclosure.simulators.interacting_particles import InteractingParticles
+from setclosure.paper.simulators.interacting_particles import InteractingParticles
 
 PATHS, DIM, STEPS = 200, 9, 300
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from setclosure.autoencoder import Autoencoder
-from setclosure.microstates import MicrostateBatch, MicrostateKind
-from setclosure.studies.configuration import load_study
-from setclosure.symmetry import random_orthogonal, rotated
+from setclosure.model.autoencoder import Autoencoder
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.experiments.configuration import load_study
+from setclosure.sets.coordinates import random_orthogonal, rotated
 
 LAPTOP = Path(__file__).parent.parent / "configs" / "interacting_particles" / "laptop.yaml"
 PEAK_SIZE = 2048

@@ -19,13 +19,13 @@ from pydantic.fields import FieldInfo
 from typer.models import OptionInfo
 
 import setclosure
-from setclosure.cli.main import app
+from setclosure.experiments.cli.main import app
 from setclosure.files import read_json
-from setclosure.methods import METHODS
-from setclosure.report.formatting import number
-from setclosure.studies.configuration import STUDIES
-from setclosure.studies.reproduction.catalogue import EXHIBITS
-from setclosure.studies.reproduction.exhibits import SCALES
+from setclosure.model.methods import METHODS
+from setclosure.experiments.report.formatting import number
+from setclosure.experiments.configuration import STUDIES
+from setclosure.paper.reproduction.catalogue import EXHIBITS
+from setclosure.paper.reproduction.exhibits import SCALES
 
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥"}
 

@@ -51,7 +51,7 @@ def tiny_config(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_study(tiny_config):
     """The tiny study, read."""
-    from setclosure.studies.configuration import load_study
+    from setclosure.experiments.configuration import load_study
 
     return load_study(tiny_config)
 
@@ -59,7 +59,7 @@ def tiny_study(tiny_config):
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory, tiny_study):
     """The ensembles of the tiny study."""
-    from setclosure.studies import pipeline
+    from setclosure.experiments import pipeline
 
     folder = tmp_path_factory.mktemp("data")
     pipeline.simulate(tiny_study, folder)
@@ -69,7 +69,7 @@ def tiny_data(tmp_path_factory, tiny_study):
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, tiny_study, tiny_data):
     """A trained and evaluated run of the tiny study."""
-    from setclosure.studies import pipeline
+    from setclosure.experiments import pipeline
 
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     pipeline.train(tiny_study, tiny_data, folder)
@@ -80,6 +80,6 @@ def tiny_run(tmp_path_factory, tiny_study, tiny_data):
 @pytest.fixture(scope="session")
 def tiny_model(tiny_run):
     """The trained tiny model."""
-    from setclosure.closure_model import ClosureModel
+    from setclosure.model.closure_model import ClosureModel
 
     return ClosureModel.load(tiny_run / "seed-0" / "model")

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import setclosure.methods
-from setclosure.closure_model import ClosureModel
-from setclosure.microstates import MicrostateBatch, MicrostateKind
+import setclosure.model.methods
+from setclosure.model.closure_model import ClosureModel
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.observables import registry
-from setclosure.studies.pipeline import open_split
-from setclosure.training.fit import FitSettings
+from setclosure.experiments.pipeline import open_split
+from setclosure.fit.training import FitSettings
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
@@ -36,11 +36,11 @@ def moments(monkeypatch, tmp_path):
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, module)
     spec.loader.exec_module(module)
-    before = dict(setclosure.methods.METHODS)
-    exec(_block("# a row of METHODS"), vars(setclosure.methods) | {"MomentsConfig": module.MomentsConfig})
+    before = dict(setclosure.model.methods.METHODS)
+    exec(_block("# a row of METHODS"), vars(setclosure.model.methods) | {"MomentsConfig": module.MomentsConfig})
     yield module
-    setclosure.methods.METHODS.clear()
-    setclosure.methods.METHODS.update(before)
+    setclosure.model.methods.METHODS.clear()
+    setclosure.model.methods.METHODS.update(before)
 
 
 def test_the_encoder_of_the_guide_ignores_order_and_padding(moments):

@@ -23,7 +23,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_importing_the_package_and_showing_help_load_no_heavy_library():
     code = (
-        "import sys, setclosure, setclosure.cli.main\n"
+        "import sys, setclosure, setclosure.experiments.cli.main\n"
         "print([m for m in ('torch', 'lightning', 'numba', 'zarr', 'matplotlib', 'plotly') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -11,32 +11,32 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from setclosure.autoencoder import ModelSettings
-    from setclosure.closure_model import ClosureModel, Prediction
-    from setclosure.data.ensemble import Ensemble
+    from setclosure.model.autoencoder import ModelSettings
+    from setclosure.model.closure_model import ClosureModel, Prediction
+    from setclosure.trajectories.dataset import Ensemble
     from setclosure.dynamics.rollout import RolloutStatus
     from setclosure.errors import SetclosureError, SetclosureWarning
-    from setclosure.methods import METHODS
-    from setclosure.microstates import MicrostateBatch
-    from setclosure.observables.registry import register
-    from setclosure.range_check import RangeCheck
-    from setclosure.training.fit import FitSettings
+    from setclosure.model.methods import METHODS
+    from setclosure.sets.microstates import MicrostateBatch
+    from setclosure.observables.registered import register
+    from setclosure.model.range_check import RangeCheck
+    from setclosure.fit.training import FitSettings
 
 __version__ = version("setclosure")
 
 _HOMES = {
-    "METHODS": "methods",
-    "ClosureModel": "closure_model",
-    "Ensemble": "data.ensemble",
-    "FitSettings": "training.fit",
-    "MicrostateBatch": "microstates",
-    "ModelSettings": "autoencoder",
-    "Prediction": "closure_model",
-    "RangeCheck": "range_check",
+    "METHODS": "model.methods",
+    "ClosureModel": "model.closure_model",
+    "Ensemble": "trajectories.dataset",
+    "FitSettings": "fit.training",
+    "MicrostateBatch": "sets.microstates",
+    "ModelSettings": "model.autoencoder",
+    "Prediction": "model.closure_model",
+    "RangeCheck": "model.range_check",
     "RolloutStatus": "dynamics.rollout",
     "SetclosureError": "errors",
     "SetclosureWarning": "errors",
-    "register": "observables.registry",
+    "register": "observables.registered",
 }
 
 __all__ = [

@@ -1,6 +1,6 @@
 """``python -m setclosure`` is the command ``setclosure``."""
 
-from setclosure.cli.main import main
+from setclosure.experiments.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from setclosure.decoders.gaussian_mixture import GaussianMixture, GaussianMixtureConfig
-from setclosure.microstates import MicrostateKind
+from setclosure.sets.microstates import MicrostateKind
 
 
 def _mixture(d, covariance, c=3):

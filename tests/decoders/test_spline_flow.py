@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 
 from setclosure.decoders.spline_flow import SplineFlow, SplineFlowConfig
-from setclosure.microstates import MicrostateKind
+from setclosure.sets.microstates import MicrostateKind
 
 
 def _flow(d, c=3, seed=0, scale=8.0, **sizes):

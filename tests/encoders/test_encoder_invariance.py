@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setclosure.autoencoder import Autoencoder, ModelSettings
+from setclosure.model.autoencoder import Autoencoder, ModelSettings
 from setclosure.encoders.deep_set import DeepSetConfig
 from setclosure.encoders.set_transformer import SetTransformerConfig
-from setclosure.microstates import MicrostateBatch, MicrostateKind
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 CONFIGS = {
     "deep_set": DeepSetConfig(width=24),

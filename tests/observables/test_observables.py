@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from setclosure.errors import ConfigurationError, MicrostateError
-from setclosure.microstates import MicrostateBatch
+from setclosure.sets.microstates import MicrostateBatch
 from setclosure.observables.pair_energy import pair_energy_of_points
-from setclosure.observables.registry import as_observable, get_observable, register
+from setclosure.observables.registered import as_observable, get_observable, register
 
 
 def test_padding_permutations_and_masses_do_not_change_the_pair_energy():

@@ -7,7 +7,7 @@ import torch
 
 from setclosure.decoders.gaussian_mixture import GaussianMixture
 from setclosure.decoders.spline_flow import SplineFlow
-from setclosure.microstates import MicrostateBatch
+from setclosure.sets.microstates import MicrostateBatch
 from setclosure.reconstruction.distribution import DistributionConfig, DistributionReconstruction
 from setclosure.reconstruction.target_density import TargetDensity
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import chisquare, kstest, norm
 
-from setclosure.microstates import MicrostateBatch
+from setclosure.sets.microstates import MicrostateBatch
 from setclosure.reconstruction.target_density import TargetDensity
 
 

@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from setclosure.images.raster import ImageGrid
-from setclosure.microstates import MicrostateKind
+from setclosure.paper.images.raster import ImageGrid
+from setclosure.sets.microstates import MicrostateKind
 from setclosure.settings import Settings
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from setclosure.decoders.base import DecoderConfig
-from setclosure.microstates import MicrostateKind
+from setclosure.sets.microstates import MicrostateKind
 
 Covariance = Literal["full", "diagonal"]
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from setclosure.decoders.base import DecoderConfig
 from setclosure.decoders.conditioner import Conditioner, ContextTrunk
 from setclosure.decoders.rational_quadratic import inverse, knots, n_parameters, spline
-from setclosure.microstates import MicrostateKind
+from setclosure.sets.microstates import MicrostateKind
 
 
 class SplineFlowConfig(DecoderConfig):

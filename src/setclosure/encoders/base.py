@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from setclosure.microstates import MicrostateBatch, MicrostateKind
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.settings import Settings
 
 

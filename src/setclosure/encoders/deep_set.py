@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from setclosure.encoders.base import EncoderConfig
-from setclosure.microstates import MicrostateBatch, MicrostateKind
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.perceptron import Activation, activation, mlp
 
 

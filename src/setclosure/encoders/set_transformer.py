@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from setclosure.encoders.base import EncoderConfig
-from setclosure.microstates import MicrostateBatch, MicrostateKind
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.perceptron import mlp
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from setclosure.microstates import MicrostateBatch
-from setclosure.observables.registry import register
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.observables.registered import register
 
 
 @register("extension")

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.microstates import MicrostateBatch
-from setclosure.observables.registry import register
-from setclosure.pair_kernels import pair_energies
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.observables.registered import register
+from setclosure.observables.pair_kernels import pair_energies
 
 
 def pair_energy_of_points(

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from setclosure.microstates import MicrostateBatch
+from setclosure.sets.microstates import MicrostateBatch
 from setclosure.settings import Settings
 
 D_contra = TypeVar("D_contra", contravariant=True)

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from setclosure.decoders.base import ConditionalDensity
-from setclosure.microstates import MicrostateBatch
+from setclosure.sets.microstates import MicrostateBatch
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.reconstruction.target_density import TargetDensity
 

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from setclosure.microstates import MicrostateBatch
+from setclosure.sets.microstates import MicrostateBatch
 
 
 class TargetDensity:

@@ -1,0 +1,133 @@
+"""What ``setclosure inspect`` prints of an ensemble, a data folder, a run or a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from setclosure.model.closure_model import ClosureModel
+from setclosure.trajectories.dataset import Ensemble
+from setclosure.errors import RunError, SetclosureError
+from setclosure.experiments.runs import Run
+from setclosure.fit.checkpoints import CheckedCheckpoints
+
+
+def inspect_path(path: Path, console: Console) -> bool:
+    """Print what is at ``path``; return whether something is damaged or missing.
+
+    Raises
+    ------
+    RunError
+        If nothing there is setclosure's.
+    """
+    if path.suffix == ".zarr":
+        return _ensemble(path, console)
+    if (path / "run.json").is_file():
+        return _run(path, console)
+    if (path / "model.json").is_file():
+        return _model(path, console)
+    ensembles = sorted(path.glob("*.zarr"))
+    if ensembles:
+        damaged = [_ensemble_of_several(ensemble, console) for ensemble in ensembles]  # print all of them
+        return any(damaged)
+    raise RunError(f"{path} is no ensemble (.zarr), data folder, run folder or model; there is nothing to inspect.")
+
+
+def _ensemble(path: Path, console: Console) -> bool:
+    ensemble = Ensemble.open(path)
+    damaged = ensemble.verify()
+    missing = ensemble.n_trajectories - int(ensemble.committed.sum())
+    facts = {
+        "system": ensemble.layout.name,
+        "schema": ensemble.layout.schema,
+        "created": ensemble.created,
+        "trajectories": f"{ensemble.n_trajectories - missing} of {ensemble.n_trajectories}",
+        "frames": f"{ensemble.n_frames}, {ensemble.time_step:g} apart",
+        "particles": f"{'up to ' if ensemble.layout.ragged else ''}{ensemble.max_particles}",
+        "features of a particle": ensemble.n_features,
+        "species": ", ".join(ensemble.species_names),
+        "observables": ", ".join(ensemble.observable_names),
+        "units": ensemble.units,
+        "fingerprint": ensemble.fingerprint,
+        "provenance": json.dumps(ensemble.provenance),
+        "not yet simulated": missing or "none",
+        "damaged trajectories": ", ".join(map(str, damaged)) or "none",
+    }
+    console.print(_table(f"Ensemble {path}", facts))
+    return bool(damaged)
+
+
+def _ensemble_of_several(path: Path, console: Console) -> bool:
+    try:
+        return _ensemble(path, console)
+    except SetclosureError as error:
+        console.print(str(error), markup=False, soft_wrap=True, highlight=False)
+        return True
+
+
+def _model(path: Path, console: Console) -> bool:
+    model = ClosureModel.load(path)  # the checksum is verified here
+    parts = model.parts
+    console.print(
+        _table(
+            f"Model {path}",
+            {
+                "method": model.settings.method,
+                "features d, species S": f"{parts.autoencoder.kind.n_features}, {parts.autoencoder.kind.n_species}",
+                "observable": f"{parts.observable}: {', '.join(parts.observable_names)}",
+                "closure numbers": parts.autoencoder.closure_dim,
+                "parameters": sum(p.numel() for p in parts.parameters()),
+                "damage": "none",
+            },
+        )
+    )
+    return False
+
+
+def _run(path: Path, console: Console) -> bool:
+    run = Run(path)
+    facts: dict[str, Any] = {key: run.facts[key] for key in ("schema", "study", "status", "seeds")}
+    facts |= {"commit": run.facts["provenance"]["commit"], "started": run.facts["provenance"]["started"]}
+    for split, ensemble in run.facts["ensembles"].items():
+        facts[f"ensemble {split}"] = f"{ensemble['n_trajectories']} trajectories, {ensemble['fingerprint'][:16]}"
+    damaged = False
+    for seed in run.study.seeds:
+        folder = run.seed_folder(seed)
+        trained = run.is_trained(seed)
+        state = "trained" if trained else "not finished"
+        wrong = _damage(folder)
+        if trained and not (folder / "model").is_dir():
+            wrong.append(f"{folder / 'model'} is missing: restore it, or train again")
+        damaged |= bool(wrong)
+        facts[f"seed {seed}"] = "; ".join([state, *wrong])
+    console.print(_table(f"Run {path}", facts))
+    return damaged
+
+
+def _damage(folder: Path) -> list[str]:
+    wrong = []
+    for checkpoint in sorted(folder.glob("fit/*/step-*.ckpt")):
+        try:
+            CheckedCheckpoints().load_checkpoint(checkpoint)
+        except SetclosureError as error:
+            wrong.append(str(error))
+    if (folder / "model" / "model.json").is_file():
+        try:
+            ClosureModel.load(folder / "model")
+        except SetclosureError as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def _table(title: str, facts: dict[str, Any]) -> Table:
+    table = Table(title=escape(title), title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        table.add_row(key, escape(str(value)))
+    return table

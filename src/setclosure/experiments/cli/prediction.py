@@ -1,0 +1,99 @@
+"""Reading initial microstates from a file, predicting, writing the rollouts."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from setclosure.model.closure_model import ClosureModel
+from setclosure.dynamics.rollout import RolloutStatus
+from setclosure.errors import MicrostateError, RunError
+from setclosure.files import write_arrays
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.experiments.runs import Run
+
+
+def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **options: Any) -> list[str]:
+    """Predict from the microstates in ``initial``, write ``out``, and return what to tell the user.
+
+    ``options`` are those of :meth:`ClosureModel.predict`.
+    """
+    given = read_microstates(initial)
+    prediction = model.predict(given.pop("x"), steps, **given, **options)
+    write_arrays(
+        out,
+        times=prediction.times,
+        observables=prediction.observables,
+        observable_names=np.array(list(model.parts.observable_names)),
+        closure=prediction.closure,
+        status=prediction.status,
+        step=prediction.step,
+        inside_training_range=prediction.check.inside,
+        kl=prediction.check.kl,
+        distance=prediction.check.distance,
+    )
+    B = len(prediction.check)
+    lines = [f"microstate {b}: {prediction.message(b)}" for b in range(min(B, 10))]
+    if B > 10:
+        diverged = int((prediction.status == RolloutStatus.DIVERGED).any(axis=1).sum())
+        outside = int((~prediction.check.inside).sum())
+        lines.append(f"… of {B} microstates {outside} start outside the training range and {diverged} diverged.")
+    return [*lines, f"Wrote {out}: times, observables, closure, status and the range check."]
+
+
+def read_microstates(path: Path) -> dict[str, Any]:
+    """Microstates ``x``, and ``observables`` if they are given, of a ``.npy`` or ``.npz`` file.
+
+    A ``.npy`` holds ``(N, d)`` or ``(B, N, d)``. A ``.npz`` with an array ``points`` may have ``species``, ``masses``
+    and ``observables`` beside it; any other holds one array for each set, in the order of their names.
+
+    Raises
+    ------
+    MicrostateError
+        If the file is missing or not such a file.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"x": loaded}
+        with loaded:
+            arrays = {name: loaded[name] for name in sorted(loaded.files, key=lambda n: (len(n), n))}
+    except OSError as error:
+        raise MicrostateError(
+            f"{path} cannot be read: {error.strerror or error}. Expected a .npy or .npz file."
+        ) from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise MicrostateError(
+            f"{path} is not a whole .npy or .npz file of plain numbers ({_without_pickle(error)}). Save microstates "
+            "with numpy.save as (N, d) or (B, N, d), or sets of different sizes with numpy.savez(file, *sets)."
+        ) from error
+    if "points" not in arrays:
+        return {"x": list(arrays.values())}
+    unknown = arrays.keys() - {"points", "species", "masses", "observables"}
+    if unknown:
+        raise MicrostateError(
+            f"{path} has arrays {sorted(unknown)} beside 'points'; expected species, masses or observables."
+        )
+    x = MicrostateBatch.from_arrays(arrays["points"], arrays.get("species"), arrays.get("masses"))
+    return {"x": x} | ({"observables": arrays["observables"]} if "observables" in arrays else {})
+
+
+def _without_pickle(error: Exception) -> str:
+    """What NumPy said, but for its advice to allow pickles: they can run code. It takes any other file for one."""
+    return "it is another kind of file, or holds Python objects" if "allow_pickle" in str(error) else str(error)
+
+
+def find_model(folder: Path, seed: int | None) -> ClosureModel:
+    """The model in a folder, or that of a training seed of a run."""
+    if (folder / "model.json").is_file():
+        if seed is not None:
+            raise RunError(f"{folder} is one model, and not a run with training seeds; leave --training-seed out.")
+        return ClosureModel.load(folder)
+    run = Run(folder)
+    seed = run.study.seeds[0] if seed is None else seed
+    if seed not in run.study.seeds:
+        raise RunError(f"{folder} has no seed {seed}; its seeds are {', '.join(map(str, run.study.seeds))}.")
+    return ClosureModel.load(run.trained(seed) / "model")

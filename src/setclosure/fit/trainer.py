@@ -1,0 +1,246 @@
+"""One Lightning trainer for every stage: schedule, stopping, checkpoints, history, progress, resume."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from setclosure.errors import ConfigurationError, MissingExtraError, TrainingError
+from setclosure.progress import progress
+from setclosure.fit.checkpoints import CheckedCheckpoints, KeepCheckpoints, newest_checkpoint
+from setclosure.fit.sampling import Steps, step_loader
+from setclosure.fit.settings import StageSettings, TrainerSettings
+
+History = list[dict[str, float]]
+
+
+class Stage(LightningModule):
+    """What the stages share: AdamW with warm-up and a cosine schedule, and losses that must be finite.
+
+    Parameters
+    ----------
+    settings : StageSettings
+        Optimiser, schedule and number of steps.
+    """
+
+    def __init__(self, settings: StageSettings) -> None:
+        super().__init__()
+        self.settings, self.n_steps = settings, settings.steps
+
+    def configure_optimizers(self) -> Any:
+        """AdamW and its learning-rate schedule by step."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(
+            parameters,
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            # Lightning cannot clip the gradients of a fused optimiser in mixed precision
+            fused=self.trainer.precision == "32-true",
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _rate(self, step: int) -> float:
+        warmup = max(1, round(self.settings.warmup * self.n_steps))
+        if step < warmup:
+            return (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, self.n_steps - warmup))
+        low = self.settings.final_learning_rate
+        return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class _Recorder(Callback):
+    """Keeps the history of losses in the checkpoint, stops when told to by it, shows progress.
+
+    Early stopping is decided by the history alone, so that a resumed training stops where it would have stopped.
+    """
+
+    def __init__(self, what: str, patience: int | None, advance: Any) -> None:
+        self.what, self.patience, self.advance = what, patience, advance
+        self.rows: History = []
+        self.total: Tensor | None = None
+        self.count, self.seconds, self.started = 0, 0.0, 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.monotonic()
+        self.advance(trainer.global_step, "")
+        trainer.should_stop = self.exhausted  # stopped already, before a resume
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        loss = outputs["loss"].detach()
+        self.total = loss if self.total is None else self.total + loss  # stays on the device: no wait per step
+        self.count += 1
+        if trainer.global_step % 10 == 0 and trainer.global_step < trainer.max_steps:
+            last = self.rows[-1]["validation_loss"] if self.rows else math.nan
+            self.advance(trainer.global_step, f"validation loss {last:.4g}" if self.rows else "")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking or self.total is None:
+            return
+        now = time.monotonic()
+        self.seconds += now - self.started
+        self.started = now
+        row = {
+            "step": float(trainer.global_step),
+            "seconds": self.seconds,
+            "train_loss": float(self.total) / self.count,
+            "validation_loss": float(trainer.callback_metrics["validation_loss"]),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        self.total, self.count = None, 0
+        if not math.isfinite(row["train_loss"]) or not math.isfinite(row["validation_loss"]):
+            raise TrainingError(
+                f"{self.what}: the loss is not finite at step {trainer.global_step}. Lower the learning rate, or set "
+                "gradient_clip; the newest checkpoint is from before."
+            )
+        self.rows.append(row)
+        self.advance(trainer.global_step, f"validation loss {row['validation_loss']:.4g}")
+        trainer.should_stop = trainer.should_stop or self.exhausted
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last ``patience`` validations brought no improvement."""
+        losses = [row["validation_loss"] for row in self.rows]
+        return (
+            self.patience is not None
+            and len(losses) > 0
+            and len(losses) - 1 - losses.index(min(losses)) >= self.patience
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self.seconds = list(state_dict["rows"]), state_dict["seconds"]
+
+
+class _One(Dataset[Any]):
+    """A data set of one batch."""
+
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Any:
+        if index:
+            raise IndexError(index)
+        return self.batch
+
+
+def train(
+    stage: Stage,
+    steps: Steps[Any],
+    validation: Any,
+    folder: Path,
+    what: str,
+    trainer_settings: TrainerSettings,
+    resume: bool = False,
+    workers: int = 0,
+) -> History:
+    """Train ``stage`` to its last step and return the history, one row for each epoch.
+
+    Parameters
+    ----------
+    stage : Stage
+        The module; its weights are changed.
+    steps : Steps
+        The batch of each step.
+    validation : Any
+        The one batch of the validation loss.
+    folder : Path
+        For checkpoints and logs.
+    what : str
+        Name of the stage, for progress and messages.
+    trainer_settings : TrainerSettings
+        Devices, precision, loggers.
+    resume : bool
+        Go on from the newest whole checkpoint in ``folder``; from the start if there is none.
+    workers : int
+        Worker processes of the loader; batches do not depend on it.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite.
+    KeyboardInterrupt
+        On Ctrl-C; the newest checkpoint stays.
+    """
+    settings = stage.settings
+    checkpoint = newest_checkpoint(folder) if resume else None
+    with progress(what, len(steps), "steps") as advance, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        recorder = _Recorder(what, settings.patience, advance)
+        trainer = _trainer(
+            trainer_settings,
+            max_steps=len(steps),
+            gradient_clip_val=settings.gradient_clip,
+            callbacks=[recorder, KeepCheckpoints(folder)],
+            plugins=[CheckedCheckpoints()],
+            logger=_loggers(trainer_settings, folder),
+            default_root_dir=folder,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=min(50, settings.steps_per_epoch, len(steps)),
+        )
+        steps.rank = trainer.global_rank
+        try:
+            trainer.fit(
+                stage,
+                step_loader(steps, settings.steps_per_epoch, lambda: trainer.global_step, workers),
+                DataLoader(_One(validation), batch_size=None, generator=torch.Generator()),
+                ckpt_path=checkpoint,
+            )
+        except SystemExit as error:  # Lightning turns Ctrl-C into exit(1)
+            if trainer.interrupted:
+                raise KeyboardInterrupt from error
+            raise
+    return recorder.rows
+
+
+def require_devices(settings: TrainerSettings) -> None:
+    """Raise a :class:`ConfigurationError` if there is no such accelerator, strategy or number of devices here."""
+    _trainer(settings, logger=False)
+
+
+def _trainer(settings: TrainerSettings, **options: Any) -> Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    chosen = settings.model_dump(exclude={"loggers"})
+    try:
+        return Trainer(
+            **chosen, **options, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigurationError(
+            f"training.trainer: PyTorch Lightning cannot train here with {chosen}: {error} "
+            "'accelerator: auto' takes a GPU if this PyTorch finds one, and the processor if not."
+        ) from error
+
+
+def _loggers(settings: TrainerSettings, folder: Path) -> list[Logger] | bool:
+    loggers: list[Logger] = []
+    if "csv" in settings.loggers:
+        loggers.append(CSVLogger(folder, name="csv"))
+    if "tensorboard" in settings.loggers:
+        try:
+            loggers.append(TensorBoardLogger(folder, name="tensorboard"))
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("the tensorboard logger needs: pip install 'setclosure[tensorboard]'") from error
+    return loggers or False

@@ -1,0 +1,79 @@
+"""Trajectories of chains, as beads or as the pixel sets of their images, ready for an ensemble."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from setclosure.trajectories.assemble import assemble
+from setclosure.trajectories.layout import Layout, Trajectory
+from setclosure.errors import MicrostateError
+from setclosure.paper.images.pixel_sets import PIXEL_BOX, WIDTH, pixel_sets
+from setclosure.paper.images.render import render
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.observables.registered import get_observable
+
+MOST_PIXELS = 5000
+"""Pixels for which an ensemble has room in every frame by default.
+
+Most frames of 300 beads have 880 to 1,800. A chain that is long along the line of sight is out of focus and has more:
+the largest of 150 trajectories had 3,525. Room costs little, as it is compressed on the disk and not held in memory."""
+
+
+def bead_layout(name: str, times: tuple[float, ...], n_beads: int, units: str) -> Layout:
+    """What trajectories of :func:`bead_trajectory` have in common; arguments as of :class:`Layout`."""
+    return Layout(name, times, 3, n_beads, "extension", ("extension",), units)
+
+
+def bead_trajectory(beads: Any) -> Trajectory:
+    """Beads ``(T, N, 3)`` with their extension."""
+    points = np.asarray(beads, dtype=np.float64)
+    if points.ndim != 3 or points.shape[2] != 3:
+        raise MicrostateError(f"a chain of beads has shape (T, N, 3); got {points.shape}.")
+    observables = get_observable("extension")(MicrostateBatch.from_points(torch.from_numpy(points)))
+    return Trajectory(points, observables)
+
+
+def image_layout(name: str, times: tuple[float, ...], most_pixels: int = MOST_PIXELS) -> Layout:
+    """What trajectories of :func:`image_trajectory` have in common: ragged sets, kept exactly in 16 bits.
+
+    Parameters
+    ----------
+    name : str
+        Of the system, for people.
+    times : tuple of float
+        Times of the T frames.
+    most_pixels : int
+        The most pixels of a frame, N.
+    """
+    units = "pixels of one bead diameter, grey levels 1 to 255"
+    return Layout(name, times, 3, most_pixels, "extension", ("extension",), units, ragged=True, box=PIXEL_BOX)
+
+
+def image_trajectory(beads: Any, most_pixels: int = MOST_PIXELS) -> Trajectory:
+    """The pixel sets of the images of beads ``(T, N, 3)``, with the extension of the images.
+
+    Raises
+    ------
+    MicrostateError
+        If a bead is beside the image, so that the extension would be cut; if a frame has more than ``most_pixels``; and
+        as :func:`setclosure.paper.images.render.render`.
+    """
+    frames = render(beads)
+    x = np.asarray(beads, dtype=np.float64)[..., 0]
+    beside = np.abs(x + 0.5) > WIDTH / 2
+    if beside.any():
+        t, i = np.argwhere(beside)[0]
+        raise MicrostateError(
+            f"frame {t}: bead {i} has x = {x[t, i]:g}, and images show −{WIDTH // 2} to {WIDTH // 2 - 1}: the "
+            "extension would be cut. Take the centre of mass off, or use beads as microstates."
+        )
+    points, counts = pixel_sets(frames)
+    if counts.max() > most_pixels:
+        raise MicrostateError(
+            f"frame {int(np.argmax(counts))} has {counts.max()} pixels, and there is room for {most_pixels}. Make the "
+            "ensemble anew with a larger most_pixels."
+        )
+    return Trajectory(points, get_observable("extension")(assemble(points, counts, None, None, 1)), counts)

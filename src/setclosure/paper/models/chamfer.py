@@ -1,0 +1,60 @@
+"""Chamfer distance between the particles and the decoder's (Achlioptas et al. 2018, arXiv 1707.02392)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from setclosure.decoders.base import PointwiseDecoder
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.reconstruction.base import ReconstructionConfig
+
+
+class ChamferConfig(ReconstructionConfig):
+    """The Chamfer distance has no options."""
+
+    def build(self, bandwidth: float | Tensor) -> Chamfer:
+        """Make the reconstruction; it smooths nothing."""
+        return Chamfer()
+
+
+class Chamfer:
+    """Σ_i w_i min_j ‖x_i − x̂_j‖² + mean_j min_i ‖x_i − x̂_j‖², each divided by d.
+
+    The order of neither set matters, and their sizes may differ. N·N' distances are held in memory for each set.
+    """
+
+    def loss(
+        self,
+        batch: MicrostateBatch,
+        embeddings: Tensor,
+        decoder: PointwiseDecoder,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``."""
+        weights = batch.weights.mean(dim=1)  # species are decoded together (A.4)
+        return chamfer_distance(batch.points, weights, decoder(embeddings.flatten(1))) / batch.n_features
+
+
+def chamfer_distance(x: Tensor, weights: Tensor, y: Tensor) -> Tensor:
+    """Squared Chamfer distance ``(B,)`` of sets ``x (B, N, d)`` with weights ``(B, N)`` and sets ``y (B, N', d)``.
+
+    Places of ``x`` with zero weight are padding, and nobody's neighbour.
+
+    Examples
+    --------
+    >>> x, y = torch.tensor([[[0.0], [1.0]]]), torch.tensor([[[0.0], [3.0]]])
+    >>> chamfer_distance(x, torch.full((1, 2), 0.5), y)  # (0 + 1) / 2 + (0 + 4) / 2
+    tensor([2.5000])
+    """
+    with torch.no_grad():  # only the distances to the nearest have a gradient; those are computed again, exactly
+        distances = torch.cdist(x, y)
+        nearest_y = distances.argmin(dim=2)
+        nearest_x = distances.masked_fill_(weights[:, :, None] == 0, torch.inf).argmin(dim=1)
+    to_y = (x - _chosen(y, nearest_y)).square().sum(dim=-1)  # (B, N)
+    to_x = (y - _chosen(x, nearest_x)).square().sum(dim=-1)  # (B, N')
+    return (weights * to_y).sum(dim=1) + to_x.mean(dim=1)
+
+
+def _chosen(points: Tensor, index: Tensor) -> Tensor:
+    return points.gather(1, index[..., None].expand(-1, -1, points.shape[-1]))

@@ -1,0 +1,76 @@
+"""Flat perceptron: the particles in a row, as autoencoders for ordered microstates read them (AE-Aug, Sec. 4)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from setclosure.encoders.base import EncoderConfig
+from setclosure.errors import ModelError
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.perceptron import Activation, mlp
+
+
+class FlatMLPConfig(EncoderConfig):
+    """Sizes of a :class:`FlatMLP`."""
+
+    ordered: ClassVar[bool] = True
+
+    width: int = Field(128, ge=1, description="Units of every hidden layer.")
+    depth: int = Field(4, ge=1, description="Hidden layers: as many as a DeepSet has in φ and ρ together.")
+    activation: Activation = Field("silu", description="Between the layers.")
+
+    def build(self, kind: MicrostateKind, closure_dim: int) -> FlatMLP:
+        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        return FlatMLP(kind, closure_dim, self)
+
+
+class FlatMLP(nn.Module):
+    """A perceptron on the N·d coordinates in a row; species and weights are not seen.
+
+    Its output depends on the order of the particles and its input has a fixed length: both are what the paper
+    argues against, and why it is here. Training on random orders makes the dependence weaker, never nothing.
+
+    Parameters
+    ----------
+    kind : MicrostateKind
+        N, d and S.
+    closure_dim : int
+        Numbers of the embedding of one species, c.
+    config : FlatMLPConfig
+        Sizes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> batch = MicrostateBatch.from_points(torch.randn(4, 10, 2))
+    >>> FlatMLP(MicrostateKind(n_features=2, n_particles=10), 3, FlatMLPConfig(width=16))(batch).shape
+    torch.Size([4, 1, 3])
+    """
+
+    def __init__(self, kind: MicrostateKind, closure_dim: int, config: FlatMLPConfig | None = None) -> None:
+        super().__init__()
+        config = config or FlatMLPConfig()
+        self.kind = kind
+        sizes = [kind.n_particles * kind.n_features] + [config.width] * config.depth
+        self.network = mlp([*sizes, kind.n_species * closure_dim], config.activation)
+
+    def forward(self, batch: MicrostateBatch) -> Tensor:
+        """Embed ``batch``: ``(B, S, c)``.
+
+        Raises
+        ------
+        ModelError
+            If a microstate has another number of particles than N.
+        """
+        counts = batch.counts
+        if batch.points.shape[1] != self.kind.n_particles or bool((counts != self.kind.n_particles).any()):
+            raise ModelError(
+                f"this encoder reads exactly {self.kind.n_particles} particles in a row; got microstates of "
+                f"{int(counts.min())} to {int(counts.max())}. Encoders of sets (DeepSet, Set Transformer) take any "
+                "number."
+            )
+        embedding: Tensor = self.network(batch.points.flatten(1)).unflatten(1, (self.kind.n_species, -1))
+        return embedding

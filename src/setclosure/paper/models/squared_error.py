@@ -1,0 +1,54 @@
+"""Squared error of particles by their index: what autoencoders for ordered microstates minimise (Sec. 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from setclosure.decoders.base import PointwiseDecoder
+from setclosure.errors import ModelError
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.reconstruction.base import ReconstructionConfig
+
+
+class SquaredErrorConfig(ReconstructionConfig):
+    """A squared error has no options."""
+
+    def build(self, bandwidth: float | Tensor) -> SquaredError:
+        """Make the reconstruction; it smooths nothing."""
+        return SquaredError()
+
+
+class SquaredError:
+    """Mean over particles of ‖x_i − x̂_i‖² / d: particle i against the decoder's i-th, whatever the order means.
+
+    Examples
+    --------
+    >>> batch = MicrostateBatch.from_points(torch.ones(2, 5, 3))
+    >>> SquaredError().loss(batch, torch.zeros(2, 1, 4), lambda closure: torch.zeros(2, 5, 3))
+    tensor([1., 1.])
+    """
+
+    def loss(
+        self,
+        batch: MicrostateBatch,
+        embeddings: Tensor,
+        decoder: PointwiseDecoder,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``.
+
+        Raises
+        ------
+        ModelError
+            If the microstates have another number of particles than the decoder makes.
+        """
+        decoded = decoder(embeddings.flatten(1))
+        if decoded.shape != batch.points.shape:
+            raise ModelError(
+                f"the decoder makes microstates of shape {tuple(decoded.shape[1:])}, these have "
+                f"{tuple(batch.points.shape[1:])}; a squared error pairs particles by their index. Train on sets of "
+                "one size, or use a method that reconstructs a distribution or the Chamfer distance."
+            )
+        weights = batch.weights.mean(dim=1)  # (B, N)
+        return (weights * (batch.points - decoded).square().mean(dim=-1)).sum(dim=1)

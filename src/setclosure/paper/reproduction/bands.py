@@ -1,0 +1,166 @@
+"""Figures 6, 7 and 9: mean and spread of every observable over time, predicted by some methods and true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from setclosure.trajectories.dataset import Ensemble
+from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, WIDTH, images_of
+from setclosure.experiments.report.figures import draw_microstate
+from setclosure.experiments.report.load import Run, load_run
+from setclosure.experiments.report.style import INK, SERIES
+from setclosure.experiments.report.words import OBSERVABLES, SPLITS, label
+from setclosure.experiments.pipeline import open_split
+from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Table
+from setclosure.paper.reproduction.pieces import Piece, RunPiece
+
+Pictures = Callable[[Any, RunPiece, list[str]], None]
+"""Draws the upper part of a figure: a subfigure, the piece of the first method and seed, and the splits."""
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Mean and one standard deviation over trajectories of each observable, predicted and true, below some pictures.
+
+    Attributes
+    ----------
+    study : str
+        Whose runs are shown.
+    title : str
+        One line about it.
+    methods : tuple of str
+        Rows of its numbers, and lines of the figure.
+    splits : tuple of str
+        Beginnings of the names of the tests that it shows.
+    pictures : callable or None
+        What stands above.
+    """
+
+    study: str
+    title: str
+    methods: tuple[str, ...]
+    splits: tuple[str, ...]
+    pictures: Pictures | None = None
+    printed: Printed = field(default_factory=dict)
+    printed_metric: str = "inside_band"
+
+    def pieces(self, order: Order) -> list[Piece]:
+        """The runs of the compared methods."""
+        return list(self._table(order).pieces(order))
+
+    def show(self, order: Order) -> Content:
+        """The metrics of every test and seed; the picture of the first seed."""
+        table = self._table(order)
+        content = table.show(order)
+        firsts: dict[str, RunPiece] = {}
+        for piece in table.pieces(order):
+            if isinstance(piece, RunPiece):
+                firsts.setdefault(piece.study.model.method, piece)
+        notes = [
+            "One rollout from each first frame; bands: one standard deviation over trajectories. `inside_band` is the "
+            "share of the frames at which the predicted mean lies in the true one."
+        ]
+        return Content(content.columns, content.values, content.seeds, self._draw(firsts, content.columns), notes)
+
+    def _table(self, order: Order) -> Table:
+        names = order.study(self.study, self.methods[0], {}).simulation.splits()
+        shown = [name for name in names if name.startswith(self.splits)]
+        return Table(self.title, self.study, tuple(map(Row, self.methods)), tuple(Column(s, s) for s in shown))
+
+    def _draw(self, pieces: Mapping[str, RunPiece], splits: list[str]) -> Figure:
+        runs = {method: load_run(piece.folder) for method, piece in pieces.items()}
+        first = next(iter(runs.values()))
+        names = [str(name) for name in first.evaluations[splits[0]]["observable_names"]]
+        below = 2.4 * len(names)
+        figure = Figure(figsize=(10, below + (2.2 if self.pictures else 0.4)), layout="constrained", facecolor="white")
+        if self.pictures:
+            upper, lower = cast(Any, figure.subfigures(2, 1, height_ratios=(2.2, below), hspace=0.04))
+            self.pictures(upper, next(iter(pieces.values())), splits)
+        else:
+            lower = cast(Any, figure.subfigures(1, 1, squeeze=True))
+        panels = lower.subplots(len(names), len(splits), sharex=True, sharey="row", squeeze=False)
+        for (row, column), axes in np.ndenumerate(panels):
+            _panel(axes, runs, splits[column], row)
+            if row == 0:
+                axes.set_title(label(SPLITS, splits[column]))
+            if column == 0:
+                axes.set_ylabel(label(OBSERVABLES, names[row]))
+        for axes in panels[-1]:
+            axes.set_xlabel("time")
+        panels[0, 0].legend(loc="lower right")
+        return figure
+
+
+def _panel(axes: Axes, runs: Mapping[str, Run], split: str, row: int) -> None:
+    truth = next(iter(runs.values())).evaluations[split]
+    _band(axes, truth["times"], truth["truth"][..., row], "true", INK, "-")
+    for k, (method, run) in enumerate(runs.items()):
+        arrays = run.evaluations[split]
+        style = ("--", ":", "-.")[k % 3]
+        _band(axes, arrays["times"], arrays["predicted"][:, 0, :, row], method, SERIES[k % len(SERIES)], style)
+    axes.margins(x=0)
+
+
+def _band(axes: Axes, times: np.ndarray, paths: np.ndarray, name: str, tone: str, style: str) -> None:
+    """Mean over trajectories ``(M, T)``, and one standard deviation around it."""
+    mean, sd = paths.mean(axis=0), paths.std(axis=0, ddof=1)
+    axes.fill_between(times, mean - sd, mean + sd, color=tone, alpha=0.14, linewidth=0)
+    axes.plot(times, mean, style, color=tone, linewidth=1.6, label=name)
+
+
+# ── what stands above ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def snapshots(upper: Any, piece: RunPiece, splits: list[str]) -> None:
+    """Particles of the first test over the decoded density, at some times."""
+    arrays = load_run(piece.folder).snapshots
+    for f, axes in enumerate(upper.subplots(1, len(arrays["frames"]), squeeze=False).flat):
+        draw_microstate(axes, arrays, f)
+
+
+def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
+    """Frames 0, 100, 200 and 300 of the first trajectory of every test, or four of a shorter trajectory."""
+    ensembles = [open_split(piece.data, split) for split in splits]
+    frames = shown_frames(ensembles[0].n_frames, 4)
+    longest = [longest_chain(ensemble) for ensemble in ensembles]
+    panels = upper.subplots(len(splits), len(frames), squeeze=False)
+    for (row, column), axes in np.ndenumerate(panels):
+        draw_image(axes, ensembles[row], int(ensembles[row].usable[0]), int(frames[column]), longest[row])
+        if row == 0:
+            axes.set_title(f"frame {frames[column]}")
+        if column == 0:
+            axes.set_ylabel(splits[row])
+
+
+def shown_frames(n_frames: int, n: int, spacing: int = 100) -> np.ndarray:
+    """Indices of ``n`` frames, ``spacing`` apart; of a shorter trajectory evenly, and no more than it has."""
+    return np.unique(np.linspace(0, min(spacing * (n - 1), n_frames - 1), n).round().astype(int))
+
+
+def longest_chain(ensemble: Ensemble) -> float:
+    """The largest extension of an ensemble."""
+    return float(ensemble.observables()[..., 0].max())
+
+
+def draw_image(axes: Axes, ensemble: Ensemble, trajectory: int, frame: int, longest: float) -> None:
+    """A microstate of pixels as the image that it is, or of beads seen along z; as wide as the ``longest`` chain."""
+    points = ensemble.microstates(np.array([trajectory]), np.array([frame])).points.numpy()
+    if ensemble.layout.ragged:
+        image = images_of(points, np.array([points.shape[1]]), HEIGHT, WIDTH)[0]
+        axes.imshow(image, cmap="gray_r", vmin=0, vmax=BLACK, origin="lower", interpolation="none")
+        middle = (WIDTH / 2, HEIGHT / 2)
+    else:
+        axes.scatter(points[0, :, 0], points[0, :, 1], c=INK, s=0.5)
+        middle = (0.0, 0.0)
+    reach = min(0.6 * longest, WIDTH / 2)
+    up = min(0.3 * reach, HEIGHT / 2)
+    axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - up, middle[1] + up), aspect="equal")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color("#d9dee5")

@@ -1,0 +1,86 @@
+"""Figure 8: one trajectory of the polymer as frames of its video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from setclosure.files import read_json
+from setclosure.experiments.configuration import Study
+from setclosure.experiments.pipeline import MADE, is_simulated, open_split
+from setclosure.paper.reproduction.bands import draw_image, longest_chain, shown_frames
+from setclosure.paper.reproduction.exhibits import Content, Order, Printed
+from setclosure.paper.reproduction.pieces import data_folder, make_data
+
+N_FRAMES = 11
+
+
+@dataclass(frozen=True)
+class DataPiece:
+    """The simulations of a study, and nothing more."""
+
+    study: Study
+    data: Path
+
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return self.data
+
+    @property
+    def label(self) -> str:
+        """The fingerprint of the simulations."""
+        return f"data-{self.data.name}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether all splits are there."""
+        return all(is_simulated(self.data, split) for split in self.study.simulation.splits())
+
+    def prepare(self) -> None:
+        """Simulate what is missing."""
+        make_data(self.study, self.data)
+
+    def finish(self) -> None:
+        """Nothing is left to do."""
+
+    def facts(self) -> dict[str, Any]:
+        """Commit, where it is known, and simulations."""
+        made = self.data / MADE
+        commit = read_json(made)["commit"] if made.is_file() else None
+        return {"commit": commit, "configuration": self.study.simulation.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class Figure8:
+    """Frames of the first training trajectory, with the extension of each as a number."""
+
+    study: str
+    title: str = "Figure 8: a trajectory of the polymer video"
+    printed: Printed = field(default_factory=dict)
+    printed_metric: str = "extension"
+
+    def pieces(self, order: Order) -> list[DataPiece]:
+        """The simulations."""
+        study = order.study(self.study, "none", {})
+        return [DataPiece(study, data_folder(study, order.work))]
+
+    def show(self, order: Order) -> Content:
+        """The frames, and the extension of each."""
+        (piece,) = self.pieces(order)
+        ensemble = open_split(piece.data, "train")
+        frames = shown_frames(ensemble.n_frames, N_FRAMES)
+        first = int(ensemble.usable[0])
+        figure = Figure(figsize=(8, 0.62 * len(frames)), layout="constrained", facecolor="white")
+        longest = longest_chain(ensemble)
+        extension = ensemble.observables(ensemble.usable[:1])[0, :, 0]
+        for axes, frame in zip(figure.subplots((len(frames) + 1) // 2, 2).flat, frames, strict=False):
+            draw_image(axes, ensemble, first, int(frame), longest)
+            axes.set_title(f"frame {frame}, extension {extension[frame]:.0f}", loc="left")
+        for axes in figure.axes[len(frames) :]:
+            axes.remove()
+        values = {"trajectory": {f"frame {t}": {"extension": [float(extension[t])]} for t in frames}}
+        return Content([f"frame {t}" for t in frames], values, (), figure)

@@ -1,0 +1,55 @@
+"""A polymer as a video: the chain of :mod:`setclosure.paper.simulators.polymer`, seen as images or as its beads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from setclosure.paper.images.trajectories import MOST_PIXELS, image_layout, image_trajectory
+from setclosure.trajectories.layout import Layout, Trajectory
+from setclosure.paper.simulators.polymer import Polymer
+
+
+class PolymerVideo(Polymer):
+    """:class:`Polymer` whose microstates are the images of its frames (A.5), as sets of pixels.
+
+    Examples
+    --------
+    >>> video = PolymerVideo(n_beads=20, n_frames=5)
+    >>> video.layout.ragged, video.simulate(np.random.default_rng(0)).points.shape[::2]
+    (True, (5, 3))
+    >>> beads = video.model_copy(update={"microstates": "numbered beads"})
+    >>> beads.simulate(np.random.default_rng(0)).points[4, :3, 3].tolist()
+    [0.0, 1.0, 2.0]
+    """
+
+    microstates: Literal["pixels", "beads", "numbered beads"] = Field(
+        "pixels",
+        description="What a microstate is: the pixels of the image that are not white, the beads, or the beads with "
+        "their place along the chain as a fourth feature.",
+    )
+    most_pixels: int = Field(MOST_PIXELS, ge=1, description="Pixels for which there is room in every frame.")
+
+    @property
+    def layout(self) -> Layout:
+        """What all trajectories have in common."""
+        beads = super().layout
+        if self.microstates == "pixels":
+            return image_layout(beads.name, beads.times, self.most_pixels)
+        return beads if self.microstates == "beads" else replace(beads, n_features=4)
+
+    def simulate(self, rng: np.random.Generator) -> Trajectory:
+        """Simulate one trajectory: pixels ``(T, N, 3)`` with counts, or beads, and their extension ``(T, 1)``.
+
+        Numbered beads are ``(T, N, 4)``: a set still, but one that tells which bead follows which.
+        """
+        if self.microstates == "pixels":
+            return image_trajectory(self.run(self.initial(rng), rng, self.n_frames), self.most_pixels)
+        beads = super().simulate(rng)
+        if self.microstates == "beads":
+            return beads
+        places = np.broadcast_to(np.arange(self.n_beads, dtype=np.float32)[:, None], (*beads.points.shape[:2], 1))
+        return Trajectory(np.concatenate([beads.points, places], axis=-1), beads.observables)

@@ -1,0 +1,63 @@
+"""A test trajectory of images as a short video, above what the closure keeps of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from setclosure.model.closure_model import ClosureModel
+from setclosure.trajectories.dataset import Ensemble
+from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, PIXEL_BOX, WIDTH, images_of
+from setclosure.paper.images.video import write_video
+from setclosure.seeds import torch_stream
+
+N_FRAMES, FRAMES_PER_SECOND = 48, 8
+N_SAMPLES = 6000
+"""Of the decoded density, for each frame: some for each pixel of a chain."""
+
+MARGIN = 8
+"""Pixels around all that is not white in any frame."""
+
+DARKEST = 99.0
+"""Percentile of the decoded pixels that is drawn black; the few above it are, too."""
+
+
+def image_video(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
+    """Write a video of the first trajectory to ``path``, if its microstates are sets of pixels.
+
+    The image is above, and below it that of points drawn from the decoded density p(x | ẑ), if the method has one:
+    grey levels of all that fall on a pixel are added.
+    """
+    if ensemble.layout.box != PIXEL_BOX:
+        return
+    frames = np.unique(np.linspace(0, ensemble.n_frames - 1, N_FRAMES).astype(int))
+    batch = ensemble.trajectory(int(ensemble.usable[0]))[torch.from_numpy(frames)]
+    images = images_of(batch.points.numpy(), batch.counts.numpy(), HEIGHT, WIDTH)
+    rows, columns = _inked(images)
+    images = images[:, rows, columns]
+    if model.parts.autoencoder.has_density:
+        with torch.inference_mode():
+            points = model.parts.autoencoder.sample(batch, N_SAMPLES, torch_stream(0, "video"))[:, 0].numpy()
+        rule = np.full((len(frames), 1, images.shape[2]), BLACK, np.uint8)
+        drawn = np.stack([_drawn(x)[rows, columns] for x in points])
+        images = np.concatenate([images, rule, drawn], axis=1)
+    write_video(images, path, FRAMES_PER_SECOND)
+
+
+def _inked(images: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns in which any image has a pixel that is not white, and a margin."""
+    limits = (np.flatnonzero(images.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    rows, columns = (slice(max(0, int(found[0]) - MARGIN), int(found[-1]) + 1 + MARGIN) for found in limits)
+    return rows, columns
+
+
+def _drawn(points: np.ndarray) -> np.ndarray:
+    """The image ``(H, W)`` of points ``(n, 3)``: columns, rows and grey levels."""
+    column, row, grey = points.T
+    edges = (np.arange(HEIGHT + 1), np.arange(WIDTH + 1))
+    total, *_ = np.histogram2d(row, column, bins=edges, weights=np.clip(grey, 0, BLACK))
+    inked = total[total > 0]
+    top = np.percentile(inked, DARKEST) if len(inked) else 1.0
+    return np.asarray(np.minimum(total / top * BLACK, BLACK), dtype=np.uint8)

@@ -1,0 +1,185 @@
+"""Campaigns: all trajectories of an ensemble, over all cores or a cluster, resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.layout import Trajectory
+from setclosure.errors import EnsembleError, SimulationError
+from setclosure.seeds import numpy_stream
+from setclosure.simulate.simulator import Simulator
+from setclosure.simulate.workers import Workers, open_workers
+
+MOST_NAMED = 10
+"""Trajectories that an error message lists."""
+
+
+def simulate_ensemble(
+    path: str | Path,
+    simulator: Simulator,
+    n_trajectories: int,
+    seed: int,
+    split: str,
+    workers: Workers | int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Ensemble:
+    """Simulate ``n_trajectories`` into the ensemble at ``path``, or go on with what is there.
+
+    Every trajectory has its own random stream, from (seed, split, its index), and is committed when it ends: the
+    numbers do not depend on the number of workers, and a campaign that was stopped or killed loses only the
+    trajectories it was at. Damaged trajectories are simulated again, and so is the trajectory of a worker process that
+    died. One that its simulator gives up (a :class:`SimulationError`) does not stop the others.
+
+    Parameters
+    ----------
+    path : path
+        Of the ensemble. This process alone writes there; workers elsewhere need not see the folder.
+    simulator : Simulator
+        Its ``in_threads`` says whether threads of this process or processes of their own simulate.
+    n_trajectories : int
+        M.
+    seed : int
+        Root seed.
+    split : str
+        For instance ``train``; different splits of one seed have different streams.
+    workers : Workers or int, optional
+        Who simulates (see :func:`open_workers`), or how many trajectories at a time; by default one a core.
+    progress : callable, optional
+        Called with the number of finished trajectories.
+
+    Raises
+    ------
+    EnsembleError
+        If ``path`` holds another simulation; the message shows the difference.
+    SimulationError
+        When all is done, if some trajectories could not be simulated; it names them with their seeds.
+    StorageError
+        If the disk is full or the folder may not be written; what was committed stays.
+
+    Warning
+    -------
+    One campaign at a time may write to ``path``.
+    """
+    ensemble = _claim(Path(path), simulator, n_trajectories, seed, split)
+    there = ensemble.committed
+    there[ensemble.verify()] = False
+    todo = [int(index) for index in np.flatnonzero(~there)]
+    done = n_trajectories - len(todo)
+    report = progress or (lambda done: None)
+    report(done)
+    failed: dict[int, str] = {}
+    if not todo:
+        return ensemble
+    with nullcontext(workers) if isinstance(workers, Workers) else open_workers(simulator.in_threads, workers) as pool:
+        for index, task in _as_they_end(pool, simulator, seed, split, todo):
+            try:
+                trajectory = task.result()
+            except SimulationError as error:
+                failed[index] = str(error)
+                continue
+            except pool.lost:
+                failed[index] = "the worker process that simulated it died, again and again."
+                continue
+            ensemble.commit(index, trajectory)
+            done += 1
+            report(done)
+    if failed:
+        raise SimulationError(_failures(ensemble, failed, seed, split))
+    return ensemble
+
+
+def simulate_one(simulator: Simulator, seed: int, split: str, index: int) -> Trajectory:
+    """Trajectory ``index`` of a split, the same wherever it is simulated."""
+    return simulator.simulate(numpy_stream(seed, split, index))
+
+
+def _as_they_end(
+    pool: Workers, simulator: Simulator, seed: int, split: str, todo: Iterable[int]
+) -> Iterator[tuple[int, Future[Trajectory]]]:
+    """Each trajectory's task when it has ended; few wait, so that few have to be given up or held in memory."""
+    waiting, running = iter(todo), dict[Future[Trajectory], int]()
+    executor: Executor = pool.executor
+    try:
+        while True:
+            for index in waiting:
+                running[executor.submit(simulate_one, simulator, seed, split, index)] = index
+                if len(running) >= pool.window:
+                    break
+            if not running:
+                return
+            ended = wait(running, return_when=FIRST_COMPLETED).done
+            for task in sorted(ended, key=lambda task: task.exception() is not None):  # finished ones are kept first
+                yield running.pop(task), task
+    finally:  # after an error or Ctrl-C there may be some that have not begun
+        for task in running:
+            task.cancel()
+
+
+def _failures(ensemble: Ensemble, failed: dict[int, str], seed: int, split: str) -> str:
+    named = [
+        f"  trajectory {index} (seed {seed}, split '{split}'): {failed[index]}" for index in sorted(failed)[:MOST_NAMED]
+    ]
+    more = [f"  and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else []
+    return "\n".join(
+        [
+            f"{len(failed)} of {ensemble.n_trajectories} trajectories of {ensemble.path} could not be simulated; "
+            "all others are there:",
+            *named,
+            *more,
+            "The same command tries them again, with the same seeds. If they fail again, change the system (a smaller "
+            "time step, for instance) and simulate into another folder.",
+        ]
+    )
+
+
+def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> Ensemble:
+    """The ensemble of this campaign, new or as it was left."""
+    wanted = _provenance(simulator, seed, split)
+    if not path.exists():
+        return Ensemble.create(path, simulator.layout, n_trajectories, wanted)
+    ensemble = Ensemble.open(path)
+    for leftover in path.rglob("*.partial"):  # Zarr's temporary files, where a campaign was killed while it wrote
+        leftover.unlink(missing_ok=True)
+    require_campaign(ensemble, simulator, n_trajectories, seed, split)
+    return ensemble
+
+
+def require_campaign(ensemble: Ensemble, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> None:
+    """Raise an :class:`EnsembleError` that names the differences if an ensemble is of another campaign."""
+    before = _flat(ensemble.provenance | {"trajectories": ensemble.n_trajectories})
+    now = _flat(_provenance(simulator, seed, split) | {"trajectories": n_trajectories})
+    # the version of the package may change; everything else makes other numbers
+    different = [
+        f"  {key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} wanted"
+        for key in sorted((before.keys() | now.keys()) - {"setclosure"})
+        if before.get(key) != now.get(key)
+    ]
+    if different:
+        raise EnsembleError(
+            f"{ensemble.path} holds another simulation than the configuration says:\n"
+            + "\n".join(different)
+            + "\nChoose another folder, or use the configuration and seed that made it."
+        )
+
+
+def _provenance(simulator: Simulator, seed: int, split: str) -> dict[str, Any]:
+    return {
+        "simulator": type(simulator).__name__,
+        "configuration": simulator.model_dump(mode="json"),
+        "seed": seed,
+        "split": split,
+    }
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in tree.items():
+        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return out

@@ -1,0 +1,189 @@
+"""A fit that is killed at any step and resumed ends with the bits of one that was not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from setclosure.model.closure_model import ClosureModel
+from setclosure.errors import RunError, SetclosureWarning
+from setclosure.experiments import pipeline
+from setclosure.experiments.configuration import load_study
+from setclosure.fit.stage_one import StageOne
+from setclosure.fit.stage_two import StageTwo
+
+SHORT = [
+    "training.stage_one={steps: 20, steps_per_epoch: 5, batch_sets: 6, validation_sets: 4}",
+    "training.stage_two={steps: 40, steps_per_epoch: 10, batch_pairs: 32, views: 2}",
+]
+VARIANTS = {
+    "two stages": [],
+    "patience": [
+        *("training.stage_one.patience=1", "training.stage_one.learning_rate=0.5"),
+        *("training.stage_two.patience=1", "training.stage_two.learning_rate=0.5"),
+    ],
+    "joint": ["training.stage_one.dynamics_weight=0.5"],
+    "stochastic": ["model.diffusion.name=diagonal", "training.stage_one.gradient_clip=null"],
+}
+
+
+class Killed(BaseException):
+    """Not an error that anything would handle."""
+
+
+@pytest.fixture
+def kill(monkeypatch):
+    """``kill(stage, step)``: raise when that step of that stage begins."""
+
+    def at(stage, step):
+        whole = stage.training_step
+
+        def training_step(self, batch, batch_idx):
+            if self.global_step == step:
+                raise Killed
+            return whole(self, batch, batch_idx)
+
+        monkeypatch.setattr(stage, "training_step", training_step)
+
+    return at
+
+
+@pytest.fixture
+def fit(tiny_config, tiny_data):
+    ensembles = [pipeline.open_split(tiny_data, split) for split in ("train", "validation")]
+
+    def run(folder, overrides=(), seed=0, resume=False):
+        study = load_study(tiny_config, [*SHORT, *overrides])
+        return ClosureModel(study.model).fit(
+            *ensembles, training=study.training, seed=seed, folder=folder, resume=resume
+        )
+
+    return run
+
+
+def assert_same(model, other):
+    a, b = model.parts.state_dict(), other.parts.state_dict()
+    assert a.keys() == b.keys()
+    assert [key for key in a if not torch.equal(a[key].nan_to_num(7.5), b[key].nan_to_num(7.5))] == []
+    assert without_seconds(model.history) == without_seconds(other.history)
+
+
+def without_seconds(history):
+    return {stage: [{k: v for k, v in row.items() if k != "seconds"} for row in h] for stage, h in history.items()}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_killed_in_both_stages_and_resumed_it_ends_with_the_same_bits(fit, kill, monkeypatch, tmp_path, variant):
+    overrides = VARIANTS[variant]
+    whole = fit(tmp_path / "whole", overrides)
+    steps = [int(history[-1]["step"]) for history in whole.history.values()]
+    if variant == "patience":
+        assert steps[0] < 20
+    stream = np.random.default_rng(sum(map(ord, variant)))
+    for resume, stage, n in ((False, StageOne, steps[0]), (True, StageTwo, steps[1])):
+        kill(stage, int(stream.integers(n)))
+        with pytest.raises(Killed):
+            fit(tmp_path / "killed", overrides, resume=resume)
+        monkeypatch.undo()
+    assert_same(fit(tmp_path / "killed", overrides, resume=True), whole)
+
+
+def test_a_finished_fit_resumes_to_itself_and_trains_no_step(fit, kill, tmp_path):
+    whole = fit(tmp_path, VARIANTS["patience"])
+    for stage in (StageOne, StageTwo):
+        for step in range(0, 41, 5):
+            kill(stage, step)
+    assert_same(fit(tmp_path, VARIANTS["patience"], resume=True), whole)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "both", "macrostates", "no macrostates"])
+def test_damage_is_mended_by_a_resume_with_a_warning(fit, tmp_path, damage):
+    whole = fit(tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "damaged")
+    older, newer = sorted((tmp_path / "damaged" / "stage_two").glob("*.ckpt"))
+    macrostates = tmp_path / "damaged" / "macrostates.safetensors"
+    message = f"{newer.name}.*damaged.*{older.name} is tried instead"
+    if damage == "truncated":
+        newer.write_bytes(newer.read_bytes()[:-100])
+    if damage == "flipped":
+        content = bytearray(newer.read_bytes())
+        content[len(content) // 2] ^= 4
+        newer.write_bytes(content)
+    if damage == "both":
+        older.write_bytes(b"")
+        newer.write_bytes(b"")
+        message = "this stage starts again"
+    if damage == "macrostates":
+        macrostates.write_bytes(macrostates.read_bytes()[:-4] + b"\0\0\0\0")
+        message = "microstates are encoded again"
+    if damage == "no macrostates":
+        macrostates.unlink()
+        message = "microstates are encoded again"
+    with pytest.warns(SetclosureWarning) as record:
+        again = fit(tmp_path / "damaged", resume=True)
+    assert any(re.search(message, str(w.message)) for w in record)
+    assert_same(again, whole)
+
+
+def test_after_a_new_start_the_new_checkpoints_are_kept(fit, kill, monkeypatch, tmp_path):
+    """Damaged checkpoints of later steps must not crowd out whole ones of earlier steps."""
+    whole = fit(tmp_path)
+    for path in (tmp_path / "stage_two").glob("*.ckpt"):
+        path.write_bytes(b"damaged")
+    kill(StageTwo, 25)
+    with pytest.raises(Killed), pytest.warns(SetclosureWarning):
+        fit(tmp_path, resume=True)
+    assert [p.name for p in sorted((tmp_path / "stage_two").glob("*"))] == [
+        "step-000000010.ckpt",
+        "step-000000020.ckpt",
+    ]
+    monkeypatch.undo()
+    kill(StageTwo, 0)  # it goes on from step 20
+    assert_same(fit(tmp_path, resume=True), whole)
+
+
+def test_other_data_seed_or_settings_are_refused_with_the_difference(fit, tmp_path, tiny_data, tiny_config):
+    fit(tmp_path)
+    with pytest.raises(RunError, match="already holds a fit"):
+        fit(tmp_path)
+    with pytest.raises(RunError, match="seed: was 0, is now 1"):
+        fit(tmp_path, seed=1, resume=True)
+    with pytest.raises(RunError, match=r"stage_two\.learning_rate: was 0\.\d+, is now 0\.5"):
+        fit(tmp_path, ["training.stage_two.learning_rate=0.5"], resume=True)
+    study = load_study(tiny_config, SHORT)
+    with pytest.raises(RunError, match=r"training: was '\w{64}', is now '\w{64}'"):
+        ClosureModel(study.model).fit(
+            pipeline.open_split(tiny_data, "in_dst"),
+            pipeline.open_split(tiny_data, "validation"),
+            training=study.training,
+            folder=tmp_path,
+            resume=True,
+        )
+
+
+def test_memory_and_devices_may_change_between_kill_and_resume(fit, kill, monkeypatch, tmp_path):
+    whole = fit(tmp_path / "whole")
+    kill(StageTwo, 15)
+    with pytest.raises(Killed):
+        fit(tmp_path / "killed")
+    monkeypatch.undo()
+    changes = ["training.memory_gib=1e-9", "training.trainer={accelerator: cpu, loggers: [csv]}"]
+    assert_same(fit(tmp_path / "killed", changes, resume=True), whole)
+
+
+def test_the_newest_two_checkpoints_are_kept_and_nothing_else(fit, tmp_path):
+    fit(tmp_path)
+    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert files == [
+        "encode.json",
+        "fit.json",
+        "macrostates.safetensors",
+        "stage_one/step-000000015.ckpt",
+        "stage_one/step-000000020.ckpt",
+        "stage_two/step-000000030.ckpt",
+        "stage_two/step-000000040.ckpt",
+    ]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from setclosure.model.range_check import RangeCheck, TrainingRange
+from setclosure.experiments.pipeline import open_split
+
+
+def usual(tiny_data):
+    ensemble = open_split(tiny_data, "train")
+    return ensemble.microstates(np.arange(8), np.full(8, 3))
+
+
+def test_training_microstates_are_inside_and_far_ones_are_not(tiny_model, tiny_data):
+    batch = usual(tiny_data)
+    known = tiny_model.check(batch)
+    assert known.inside.mean() >= 0.8  # one per cent is beyond each quantile, and eight trajectories are few
+    x = batch.points.numpy()
+    centre = x.mean(axis=1, keepdims=True)
+    far = {
+        "three times as wide": centre + 3 * (x - centre),
+        "two groups far apart": np.concatenate([x[:, :12] - 4, x[:, 12:] + 4], axis=1),
+        "on a line": np.stack([np.linspace(-5, 5, 24), np.zeros(24)], axis=1)[None].repeat(8, axis=0),
+    }
+    for name, points in far.items():
+        check = tiny_model.check(points)
+        assert not check.inside.any(), name
+        assert "OUTSIDE the training range" in check.message(0)
+
+
+def test_a_prediction_carries_the_check(tiny_model, tiny_data):
+    batch = usual(tiny_data)
+    x = batch.points.numpy()
+    prediction = tiny_model.predict(np.concatenate([x, 10 * x]), 4)
+    assert np.array_equal(prediction.check.inside, tiny_model.check(np.concatenate([x, 10 * x])).inside)
+    assert not prediction.check.inside[8:].any()
+    assert "X_0 is OUTSIDE" in prediction.message(12)
+    assert "X_0 is inside" in prediction.message(int(np.argmax(prediction.check.inside)))
+
+
+def test_a_range_without_a_density_speaks_of_distances_alone():
+    check = RangeCheck(np.array([True]), np.array([np.nan]), np.nan, np.array([0.2]), 0.4)
+    assert check.message(0) == "inside the training range (distance 0.2, limit 0.4)"
+
+
+def test_the_check_of_a_microstate_does_not_depend_on_its_batch_mates(tiny_model, tiny_data):
+    x = usual(tiny_data).points.numpy()
+    together = tiny_model.check(x)
+    alone = [tiny_model.check(one) for one in x]
+    assert np.allclose(together.kl, np.concatenate([check.kl for check in alone]), rtol=1e-4)
+    assert np.allclose(together.distance, np.concatenate([check.distance for check in alone]), atol=1e-3)
+
+
+def test_limits_are_quantiles_between_different_trajectories():
+    region = TrainingRange(2, 512)
+    z = torch.zeros(20, 30, 2)
+    z[:, :, 0] = torch.arange(20.0)[:, None]  # trajectory m stays at m, so its neighbours are one apart
+    by_view = torch.stack([z, z])  # views of one trajectory must not count as two trajectories
+    region.fit(by_view, [torch.linspace(0, 1, 101)], np.random.default_rng(0))
+    kl_limit, distance_limit = region.limits.tolist()
+    assert kl_limit == pytest.approx(0.99)
+    assert 9 <= distance_limit <= 10  # trajectories 10 … 19 against 0 … 9
+    far = torch.tensor([[5.0, 0.0], [5.0, 11.0], [float("nan"), 0.0]])
+    check = region.check(far, torch.tensor([0.5, 0.5, 0.5]))
+    assert check.inside.tolist() == [True, False, False]
+    assert region.check(far[:1], torch.tensor([2.0])).inside.tolist() == [False]
+
+
+def test_a_method_without_a_density_is_judged_by_distance_alone():
+    region = TrainingRange(1, 64)
+    region.fit(torch.randn(6, 5, 1), [torch.zeros(0)], np.random.default_rng(0))
+    check = region.check(torch.tensor([[0.0], [50.0]]), torch.full((2,), float("nan")))
+    assert check.inside.tolist() == [True, False]
+    assert np.isnan(check.kl_limit)

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import zarr.storage
+
+from setclosure.trajectories.dataset import Ensemble
+from setclosure.errors import EnsembleError, SetclosureWarning, StorageError
+from setclosure.simulate.campaign import simulate_ensemble
+from setclosure.paper.simulators.interacting_particles import InteractingParticles
+
+SMALL = InteractingParticles(n_particles=12, n_frames=5)
+CAMPAIGN = """
+import sys
+from setclosure.simulate.campaign import simulate_ensemble
+from setclosure.paper.simulators.interacting_particles import InteractingParticles
+system = InteractingParticles(n_particles=100, n_frames=31)
+simulate_ensemble(sys.argv[1], system, 40, 3, "train", workers=2, progress=lambda n: print(n, flush=True))
+"""
+
+
+def chunks(path):
+    """Every byte of the trajectories, by file."""
+    return {
+        str(f.relative_to(path)): f.read_bytes() for f in sorted(path.rglob("*")) if f.is_file() and "/c/" in str(f)
+    }
+
+
+def test_the_number_of_workers_changes_no_byte(tmp_path):
+    made = [simulate_ensemble(tmp_path / f"{w}.zarr", SMALL, 9, 5, "train", workers=w) for w in (1, 2, 5)]
+    first, *others = [chunks(ensemble.path) for ensemble in made]
+    assert len(first) == 27
+    assert all(other == first for other in others)
+    assert len({ensemble.fingerprint for ensemble in made}) == 1
+
+
+def test_trajectory_seed_and_split_choose_the_numbers(tmp_path):
+    base = simulate_ensemble(tmp_path / "a.zarr", SMALL, 3, 0, "train")
+    more = simulate_ensemble(tmp_path / "b.zarr", SMALL, 5, 0, "train")
+    seed = simulate_ensemble(tmp_path / "c.zarr", SMALL, 3, 1, "train")
+    split = simulate_ensemble(tmp_path / "d.zarr", SMALL, 3, 0, "validation")
+    assert np.array_equal(base.observables(), more.observables(np.arange(3)))
+    energies = [e.observables()[:, 0, 0] for e in (base, seed, split)]
+    assert len(np.unique(np.concatenate(energies))) == 9
+
+
+def test_a_finished_campaign_does_nothing_and_reports_it(tmp_path):
+    simulate_ensemble(tmp_path / "a.zarr", SMALL, 4, 0, "train")
+    stamps = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*") if f.is_file()}
+    reports = []
+    simulate_ensemble(tmp_path / "a.zarr", SMALL, 4, 0, "train", progress=reports.append)
+    assert reports == [4]
+    assert {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*") if f.is_file()} == stamps
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_bytes_of_an_undisturbed_run(tmp_path):
+    command = [sys.executable, "-c", CAMPAIGN]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    whole, killed = tmp_path / "whole.zarr", tmp_path / "killed.zarr"
+    subprocess.run([*command, str(whole)], check=True, env=environment, stdout=subprocess.DEVNULL)
+    rng = np.random.default_rng(0)
+    kills = 0
+    for _ in range(3):
+        process = subprocess.Popen([*command, str(killed)], stdout=subprocess.PIPE, text=True, env=environment)
+        lines = iter(process.stdout.readline, "")
+        start = int(next(lines))
+        for line in lines:
+            if int(line) >= start + rng.integers(2, 9):
+                time.sleep(rng.uniform(0, 0.02))
+                break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        kills += 0 < Ensemble.open(killed).committed.sum() < 40
+    assert kills >= 2  # otherwise nothing was tested
+    subprocess.run([*command, str(killed)], check=True, env=environment, stdout=subprocess.DEVNULL)
+    assert chunks(killed) == chunks(whole)
+    assert not list(killed.rglob("*.partial"))
+
+
+class Interrupted(InteractingParticles):
+    """Is stopped by Ctrl-C in its fourth trajectory; as a subclass it has the same configuration."""
+
+    def simulate(self, rng):
+        Interrupted.calls += 1
+        if Interrupted.calls == 4:
+            raise KeyboardInterrupt
+        return super().simulate(rng)
+
+
+Interrupted.calls = 0
+Interrupted.__name__ = "InteractingParticles"
+
+
+def test_ctrl_c_leaves_an_ensemble_that_can_be_completed(tmp_path):
+    path = tmp_path / "a.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        simulate_ensemble(path, Interrupted(n_particles=12, n_frames=5), 10, 0, "train", workers=1)
+    assert 3 <= Ensemble.open(path).committed.sum() < 10
+    completed = simulate_ensemble(path, SMALL, 10, 0, "train")
+    assert completed.committed.all()
+    assert completed.fingerprint == simulate_ensemble(tmp_path / "b.zarr", SMALL, 10, 0, "train").fingerprint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"simulator": InteractingParticles(n_particles=13, n_frames=5)}, "configuration.n_particles: 12 there, 13"),
+        ({"seed": 1}, "seed: 0 there, 1 wanted"),
+        ({"split": "in_dst"}, "split: 'train' there, 'in_dst' wanted"),
+        ({"n_trajectories": 4}, "trajectories: 2 there, 4 wanted"),
+    ],
+)
+def test_another_simulation_is_refused_with_the_difference(tmp_path, change, message):
+    arguments = {"simulator": SMALL, "n_trajectories": 2, "seed": 0, "split": "train"}
+    before = simulate_ensemble(tmp_path / "a.zarr", **arguments).fingerprint
+    with pytest.raises(EnsembleError, match=message.replace(".", r"\.")):
+        simulate_ensemble(tmp_path / "a.zarr", **(arguments | change))
+    assert Ensemble.open(tmp_path / "a.zarr").fingerprint == before
+
+
+def test_damaged_trajectories_are_redone(tmp_path):
+    path = tmp_path / "a.zarr"
+    before = simulate_ensemble(path, SMALL, 4, 0, "train")
+    content, fingerprint = chunks(path), before.fingerprint
+    (path / "points/c/2/0/0/0").write_bytes(b"")
+    (path / "digest/c/1/0").write_bytes(b"abc")
+    with pytest.warns(SetclosureWarning, match="2 of 4 trajectories are damaged.*: 1, 2"):
+        assert Ensemble.open(path).usable.tolist() == [0, 3]
+    again = simulate_ensemble(path, SMALL, 4, 0, "train")
+    assert again.verify() == []
+    assert chunks(path) == content
+    assert Ensemble.open(path).fingerprint == fingerprint
+
+
+def test_a_full_disk_is_named_and_what_was_finished_stays(tmp_path, monkeypatch):
+    put, written = zarr.storage._local._put, []
+
+    def full(path, value, *arguments, **options):
+        if "/points/c/" in str(path):
+            written.append(path)
+            if len(written) > 3:
+                raise OSError(28, "No space left on device")
+        return put(path, value, *arguments, **options)
+
+    path = tmp_path / "a.zarr"
+    with monkeypatch.context() as context:
+        context.setattr(zarr.storage._local, "_put", full)
+        with pytest.raises(StorageError, match="is full"):
+            simulate_ensemble(path, SMALL, 8, 0, "train", workers=1)
+    assert Ensemble.open(path).usable.tolist() == [0, 1, 2]
+    whole = simulate_ensemble(tmp_path / "b.zarr", SMALL, 8, 0, "train")
+    assert simulate_ensemble(path, SMALL, 8, 0, "train").fingerprint == whole.fingerprint
