@@ -14,7 +14,7 @@ import numpy as np
 from setclosure.observables.mixing_ratio import mixing_ratio_of_points
 from setclosure.processes import available_cores
 from setclosure.seeds import numpy_stream
-from setclosure.simulate.campaign import simulate_ensemble
+from setclosure.simulate.campaign import simulate_dataset
 from setclosure.paper.simulators.lennard_jones import LennardJones
 from setclosure.simulate.workers import open_workers
 
@@ -33,10 +33,10 @@ def lennard_jones_campaign() -> dict[str, Any]:
     with get_context("spawn").Pool(cores) as pool, open_workers(in_threads=False) as workers:
         pool.map(_bare, range(-cores, 0), chunksize=1)  # imports
         with tempfile.TemporaryDirectory() as folder:
-            simulate_ensemble(Path(folder) / "first.zarr", system, cores, 1, "benchmark", workers)
+            simulate_dataset(Path(folder) / "first.zarr", system, cores, 1, "benchmark", workers)
             for k in range(ROUNDS):
                 start = time.perf_counter()
-                simulate_ensemble(Path(folder) / f"{k}.zarr", system, n, 0, "benchmark", workers)
+                simulate_dataset(Path(folder) / f"{k}.zarr", system, n, 0, "benchmark", workers)
                 ours.append(time.perf_counter() - start)
                 start = time.perf_counter()
                 pool.map(_bare, range(n), chunksize=1)

@@ -16,7 +16,7 @@ import torch
 from benchmarks.pixels import stretched_chains
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.trajectories.batching import MicrostateSource
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.paper.images.trajectories import image_trajectory
 from setclosure.sets.microstates import MicrostateKind
 from setclosure.experiments.configuration import load_study
@@ -56,11 +56,11 @@ def _step(path: Path, sets: list[np.ndarray]) -> Callable[[], float]:
     """A function that takes one step of stage one, and returns the particles of its batch over its time."""
     study = load_study(LAPTOP)
     stage = study.training.stage_one
-    ensemble = Ensemble.from_arrays(path, [sets], "extension", times=range(len(sets)))
-    source = MicrostateSource(ensemble, limit_bytes=2**30)
+    data = TrajectoryDataset.from_arrays(path, [sets], "extension", times=range(len(sets)))
+    source = MicrostateSource(data, limit_bytes=2**30)
     rng, stream = np.random.default_rng(0), torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    model = Autoencoder(study.model, MicrostateKind(3, 1, ensemble.layout.max_particles))
+    model = Autoencoder(study.model, MicrostateKind(3, 1, data.layout.max_particles))
     model.frame.fit(source.batch(np.zeros(len(sets), int), np.arange(len(sets))))
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
 

@@ -1,4 +1,4 @@
-"""Fixtures that many tests share: a tiny study, its ensembles, a trained run; one thread."""
+"""Fixtures that many tests share: a tiny study, its data sets, a trained run; one thread."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def tiny_study(tiny_config):
 
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory, tiny_study):
-    """The ensembles of the tiny study."""
+    """The data sets of the tiny study."""
     from setclosure.experiments import pipeline
 
     folder = tmp_path_factory.mktemp("data")

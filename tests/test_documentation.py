@@ -14,7 +14,7 @@ import pytest
 import setclosure.model.methods
 from setclosure.model.closure_model import ClosureModel
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
-from setclosure.observables import registry
+from setclosure.observables import registered as registry
 from setclosure.experiments.pipeline import open_split
 from setclosure.fit.training import FitSettings
 

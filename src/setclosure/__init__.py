@@ -11,39 +11,49 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from setclosure.model.autoencoder import ModelSettings
-    from setclosure.model.closure_model import ClosureModel, Prediction
-    from setclosure.trajectories.dataset import Ensemble
     from setclosure.dynamics.rollout import RolloutStatus
     from setclosure.errors import SetclosureError, SetclosureWarning
-    from setclosure.model.methods import METHODS
-    from setclosure.sets.microstates import MicrostateBatch
-    from setclosure.observables.registered import register
+    from setclosure.fit.estimator import ClosureEstimator
+    from setclosure.fit.settings import FitSettings
+    from setclosure.model.closure_model import ClosureModel
+    from setclosure.model.methods import method_names
+    from setclosure.model.prediction import Prediction
     from setclosure.model.range_check import RangeCheck
-    from setclosure.fit.training import FitSettings
+    from setclosure.model.specification import ModelSettings
+    from setclosure.registry import load_plugin, register
+    from setclosure.sets.features import Features
+    from setclosure.sets.microstates import MicrostateBatch
+    from setclosure.trajectories.dataset import TrajectoryDataset
+    from setclosure.trajectories.layout import Layout, Trajectory
 
 __version__ = version("setclosure")
 
 _HOMES = {
-    "METHODS": "model.methods",
+    "ClosureEstimator": "fit.estimator",
     "ClosureModel": "model.closure_model",
-    "Ensemble": "trajectories.dataset",
-    "FitSettings": "fit.training",
+    "Features": "sets.features",
+    "FitSettings": "fit.settings",
+    "Layout": "trajectories.layout",
     "MicrostateBatch": "sets.microstates",
-    "ModelSettings": "model.autoencoder",
-    "Prediction": "model.closure_model",
+    "ModelSettings": "model.specification",
+    "Prediction": "model.prediction",
     "RangeCheck": "model.range_check",
     "RolloutStatus": "dynamics.rollout",
     "SetclosureError": "errors",
     "SetclosureWarning": "errors",
-    "register": "observables.registered",
+    "Trajectory": "trajectories.layout",
+    "TrajectoryDataset": "trajectories.dataset",
+    "load_plugin": "registry",
+    "method_names": "model.methods",
+    "register": "registry",
 }
 
 __all__ = [
-    "METHODS",
+    "ClosureEstimator",
     "ClosureModel",
-    "Ensemble",
+    "Features",
     "FitSettings",
+    "Layout",
     "MicrostateBatch",
     "ModelSettings",
     "Prediction",
@@ -51,6 +61,10 @@ __all__ = [
     "RolloutStatus",
     "SetclosureError",
     "SetclosureWarning",
+    "Trajectory",
+    "TrajectoryDataset",
+    "load_plugin",
+    "method_names",
     "register",
 ]
 

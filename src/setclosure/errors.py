@@ -17,8 +17,8 @@ class ConfigurationError(SetclosureError, ValueError):
     """A configuration file or an override has an unknown key or a value out of range."""
 
 
-class EnsembleError(SetclosureError):
-    """An ensemble is missing, incomplete, of another schema, or not the one that was asked for."""
+class DatasetError(SetclosureError):
+    """A trajectory data set is missing, incomplete, or not the one that was asked for."""
 
 
 class DamagedFileError(SetclosureError):

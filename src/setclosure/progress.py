@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -31,6 +32,20 @@ class Advance(Protocol):
 
 
 SECONDS_BETWEEN_LINES = 15.0
+"""Least time between two lines in a log file."""
+
+_shown = ContextVar("progress is shown", default=True)
+
+
+@contextmanager
+def progress_shown(shown: bool) -> Iterator[None]:
+    """Show progress inside the block, or do not; an outer block that hides it counts, too."""
+    token = _shown.set(shown and _shown.get())
+    try:
+        yield
+    finally:
+        _shown.reset(token)
+
 
 
 @contextmanager
@@ -47,7 +62,7 @@ def progress(what: str, total: int, unit: str, stream: TextIO | None = None) -> 
     True
     """
     stream = stream or sys.stderr
-    if not is_first_process():
+    if not is_first_process() or not _shown.get():
         yield lambda done, note="": None
     elif stream.isatty():
         columns = (

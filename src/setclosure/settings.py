@@ -41,12 +41,12 @@ class Settings(BaseModel):
             ) from error
 
     @classmethod
-    def check_options(cls, options: dict[str, Any], section: str) -> None:
-        """Validate options that another section holds under the key ``section``; raise :class:`OptionsError`."""
+    def checked(cls, options: dict[str, Any]) -> Self:
+        """Validate options that another section holds; a mistake is an :class:`OptionsError` with a line for each."""
         try:
-            cls.model_validate(options)
+            return cls.model_validate(options)
         except ValidationError as error:
-            raise OptionsError([f"{section}.{line}" for line in _explain(cls, error)]) from error
+            raise OptionsError(_explain(cls, error)) from error
 
 
 def _explain(cls: type[BaseModel], error: ValidationError) -> list[str]:

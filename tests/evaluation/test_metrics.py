@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from setclosure.errors import EnsembleError
+from setclosure.errors import DatasetError
 from setclosure.evaluation.metrics import PAPER_BANDWIDTHS, effective_rank, mean_relative_error, mmd, scaled_to_range
 
 values = st.floats(-1e3, 1e3, allow_subnormal=False)
@@ -37,7 +37,7 @@ def test_the_scaled_mre_weighs_errors_by_the_training_range():
     pair = [scaled_to_range(v, [2.0], [4.0]) for v in (truth, predicted)]
     assert pair[0].ravel().tolist() == [-1.0, 1.0]
     assert mean_relative_error(*pair)[0] == pytest.approx(1 / 2)  # (1 − 0)² / (1 + 1)
-    with pytest.raises(EnsembleError, match="low < high"):
+    with pytest.raises(DatasetError, match="low < high"):
         scaled_to_range(truth, 3.0, 3.0)
 
 
@@ -145,5 +145,5 @@ def test_effective_rank_between_one_and_all():
     ],
 )
 def test_what_cannot_be_is_refused(call, words):
-    with pytest.raises(EnsembleError, match=words):
+    with pytest.raises(DatasetError, match=words):
         call(np.ones((3, 4, 2)))

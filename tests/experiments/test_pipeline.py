@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import Ensemble
-from setclosure.errors import EnsembleError, ModelError, RunError
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.errors import DatasetError, ModelError, RunError
 from setclosure.evaluation.metrics import mean_relative_error
 from setclosure.experiments import pipeline
 from setclosure.experiments.configuration import load_study
@@ -38,9 +38,9 @@ def test_the_metrics_are_those_of_the_written_curves(tiny_run):
 
 def test_evaluation_reads_nothing_of_the_test_data_but_the_first_frame(tiny_run, tiny_data, monkeypatch):
     model = ClosureModel.load(tiny_run / "seed-0" / "model")
-    ensemble = pipeline.open_split(tiny_data, "in_dst")
-    x0 = ensemble.microstates(ensemble.usable, np.zeros(len(ensemble.usable), dtype=int))
-    again = model.predict(x0, ensemble.n_frames - 1).observables[:, 0]
+    data = pipeline.open_split(tiny_data, "in_dst")
+    x0 = data.microstates(data.usable, np.zeros(len(data.usable), dtype=int))
+    again = model.predict(x0, data.n_frames - 1).observables[:, 0]
     with np.load(tiny_run / "seed-0" / "evaluation" / "in_dst.npz") as curves:
         assert np.array_equal(curves["predicted"], again)
 
@@ -70,7 +70,7 @@ def test_other_data_are_refused_with_the_difference(tiny_study, tiny_run, tiny_c
 
 
 def test_missing_and_unfinished_data_are_named(tiny_study, tmp_path):
-    with pytest.raises(EnsembleError, match=r"no train\.zarr"):
+    with pytest.raises(DatasetError, match=r"no train\.zarr"):
         pipeline.train(tiny_study, tmp_path / "nothing", tmp_path / "run")
 
 
@@ -137,17 +137,17 @@ def test_a_resumed_run_says_which_commit_resumed_it(tiny_study, tiny_data, tmp_p
 
 def test_frames_at_unequal_times_are_refused(tmp_path):
     points = np.random.default_rng(0).normal(size=(4, 5, 6, 2))
-    ensemble = Ensemble.from_arrays(tmp_path / "uneven.zarr", points, "extension", times=[0, 1, 2, 10, 11])
-    with pytest.raises(EnsembleError, match="equal steps"):
-        ClosureModel().fit(ensemble)
+    data = TrajectoryDataset.from_arrays(tmp_path / "uneven.zarr", points, "extension", times=[0, 1, 2, 10, 11])
+    with pytest.raises(DatasetError, match="equal steps"):
+        ClosureModel().fit(data)
 
 
 def test_snapshots_of_ragged_sets_leave_padding_out(tmp_path, tiny_study):
     rng = np.random.default_rng(0)
     sets = [[rng.normal(loc=(5.0, 7.0), size=(n, 2)) for n in (6, 9, 4)] for _ in range(4)]
-    ensemble = Ensemble.from_arrays(tmp_path / "ragged.zarr", sets, "extension", times=[0, 1, 2])
-    model = ClosureModel(tiny_study.model).fit(ensemble, training=tiny_study.training)
-    snapshots(model, ensemble, tmp_path / "snapshots.npz")
+    data = TrajectoryDataset.from_arrays(tmp_path / "ragged.zarr", sets, "extension", times=[0, 1, 2])
+    model = ClosureModel(tiny_study.model).fit(data, training=tiny_study.training)
+    snapshots(model, data, tmp_path / "snapshots.npz")
     with np.load(tmp_path / "snapshots.npz") as shown:
         drawn = np.isfinite(shown["points"]).all(axis=-1).sum(axis=1)
         assert drawn.tolist() == [len(sets[0][frame]) for frame in shown["frames"]]

@@ -54,12 +54,12 @@ def kill(monkeypatch):
 
 @pytest.fixture
 def fit(tiny_config, tiny_data):
-    ensembles = [pipeline.open_split(tiny_data, split) for split in ("train", "validation")]
+    datasets = [pipeline.open_split(tiny_data, split) for split in ("train", "validation")]
 
     def run(folder, overrides=(), seed=0, resume=False):
         study = load_study(tiny_config, [*SHORT, *overrides])
         return ClosureModel(study.model).fit(
-            *ensembles, training=study.training, seed=seed, folder=folder, resume=resume
+            *datasets, training=study.training, seed=seed, folder=folder, resume=resume
         )
 
     return run

@@ -18,11 +18,11 @@ SHORT = [
 
 @pytest.fixture
 def fit(tiny_config, tiny_data):
-    ensembles = [pipeline.open_split(tiny_data, split) for split in ("train", "validation")]
+    datasets = [pipeline.open_split(tiny_data, split) for split in ("train", "validation")]
 
     def run(folder, *overrides, reuse=(), seed=0):
         study = load_study(tiny_config, [*SHORT, *overrides])
-        return ClosureModel(study.model).fit(*ensembles, training=study.training, seed=seed, folder=folder, reuse=reuse)
+        return ClosureModel(study.model).fit(*datasets, training=study.training, seed=seed, folder=folder, reuse=reuse)
 
     return run
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 import setclosure
 from setclosure.model.closure_model import ClosureModel, _worst
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.dynamics.rollout import RolloutStatus
-from setclosure.errors import ConfigurationError, EnsembleError, MicrostateError, ModelError, RunError
+from setclosure.errors import ConfigurationError, DatasetError, MicrostateError, ModelError, RunError
 from setclosure.sets.microstates import MicrostateBatch
 from setclosure.experiments import pipeline
 from setclosure.experiments.configuration import load_study
@@ -43,16 +43,16 @@ def spread(microstates):
 def fit(tiny_config, tiny_data):
     train, validation = (pipeline.open_split(tiny_data, split) for split in ("train", "validation"))
 
-    def run(overrides=(), ensemble=train, validation=validation, **options):
+    def run(overrides=(), data=train, validation=validation, **options):
         study = load_study(tiny_config, [*SMALL, *overrides])
-        return ClosureModel(study.model).fit(ensemble, validation, training=study.training, **options)
+        return ClosureModel(study.model).fit(data, validation, training=study.training, **options)
 
     return run
 
 
 def own_ensemble(path, M=4, T=5, N=6, d=2, observables=spread, **options):
     points = np.random.default_rng(0).normal(size=(M, T, N, d))
-    return Ensemble.from_arrays(path, points, observables, times=range(T), **options)
+    return TrajectoryDataset.from_arrays(path, points, observables, times=range(T), **options)
 
 
 # ── what it accepts ───────────────────────────────────────────────────────────────────────────────────────────
@@ -156,8 +156,8 @@ def test_wrong_settings_are_named():
 
 
 def test_an_observable_that_is_not_registered_can_be_given(fit, tmp_path):
-    ensemble = own_ensemble(tmp_path / "own.zarr", observables=np.random.default_rng(0).normal(size=(4, 5)))
-    model = fit(ensemble=ensemble, validation=None)
+    data = own_ensemble(tmp_path / "own.zarr", observables=np.random.default_rng(0).normal(size=(4, 5)))
+    model = fit(data=data, validation=None)
     model.save(tmp_path / "model")
     x = np.zeros((2, 6, 2)) + np.arange(6)[:, None]
     loaded = ClosureModel.load(tmp_path / "model")
@@ -230,7 +230,7 @@ def test_validation_data_change_no_weight_and_no_statistic(fit, tiny_data):
 
 
 def test_a_single_ensemble_is_split_by_trajectory(fit, tmp_path):
-    model = fit(ensemble=own_ensemble(tmp_path / "own.zarr", M=5, observables="extension"), validation=None)
+    model = fit(data=own_ensemble(tmp_path / "own.zarr", M=5, observables="extension"), validation=None)
     assert len(model.history["stage_two"]) == 2
     from setclosure.fit.training import _splits
 
@@ -240,37 +240,37 @@ def test_a_single_ensemble_is_split_by_trajectory(fit, tmp_path):
 
 
 def test_data_that_cannot_be_fitted_are_named(fit, tmp_path):
-    with pytest.raises(EnsembleError, match="1 usable trajectories; training needs at least two"):
-        fit(ensemble=own_ensemble(tmp_path / "one.zarr", M=1), validation=None)
-    with pytest.raises(EnsembleError, match="at least two frames"):
+    with pytest.raises(DatasetError, match="1 usable trajectories; training needs at least two"):
+        fit(data=own_ensemble(tmp_path / "one.zarr", M=1), validation=None)
+    with pytest.raises(DatasetError, match="at least two frames"):
         own_ensemble(tmp_path / "frame.zarr", T=1)
 
 
 @pytest.mark.parametrize("options", [{"d": 3}, {"observables": spread}, {"T": 5, "species": [0, 0, 0, 1, 1, 1]}])
 def test_a_validation_ensemble_of_another_kind_is_named(fit, tmp_path, options):
     other = own_ensemble(tmp_path / "other.zarr", **{"observables": "pair_energy"} | options)
-    with pytest.raises(EnsembleError, match="validation"):
+    with pytest.raises(DatasetError, match="validation"):
         fit(validation=other)
 
 
 def test_arguments_of_fit_are_checked(tmp_path):
-    ensemble = own_ensemble(tmp_path / "own.zarr")
+    data = own_ensemble(tmp_path / "own.zarr")
     for changes, message in (
-        ({"ensemble": np.zeros((4, 5, 6, 2))}, r"ensemble is a ndarray; fit takes an Ensemble: Ensemble\.from_arrays"),
-        ({"validation": np.zeros(3)}, "validation is a ndarray; fit takes an Ensemble"),
+        ({"data set": np.zeros((4, 5, 6, 2))}, r"data set is a ndarray; fit takes an TrajectoryDataset: TrajectoryDataset\.from_arrays"),
+        ({"validation": np.zeros(3)}, "validation is a ndarray; fit takes an TrajectoryDataset"),
         ({"seed": -1}, "seed is a whole number of at least 0; got -1"),
         ({"resume": True}, "give folder="),
     ):
         with pytest.raises(ModelError, match=message):
-            ClosureModel().fit(**{"ensemble": ensemble} | changes)
+            ClosureModel().fit(**{"data set": data} | changes)
     with pytest.raises(ConfigurationError, match=r"stage_one\.stepps: unknown key; did you mean 'steps'"):
-        ClosureModel().fit(ensemble, training={"stage_one": {"stepps": 3}})
+        ClosureModel().fit(data, training={"stage_one": {"stepps": 3}})
 
 
 def test_a_dict_says_how_to_train(tmp_path):
-    ensemble = own_ensemble(tmp_path / "own.zarr")
+    data = own_ensemble(tmp_path / "own.zarr")
     training = {"stage_one": {"steps": 2, "batch_sets": 4}, "stage_two": {"steps": 3, "batch_pairs": 8}}
-    model = ClosureModel(closure_dim=2, observable=spread).fit(ensemble, training=training)
+    model = ClosureModel(closure_dim=2, observable=spread).fit(data, training=training)
     assert [rows[-1]["step"] for rows in model.history.values()] == [2, 3]
 
 

@@ -9,8 +9,8 @@ from setclosure.experiments.pipeline import open_split
 
 
 def usual(tiny_data):
-    ensemble = open_split(tiny_data, "train")
-    return ensemble.microstates(np.arange(8), np.full(8, 3))
+    data = open_split(tiny_data, "train")
+    return data.microstates(np.arange(8), np.full(8, 3))
 
 
 def test_training_microstates_are_inside_and_far_ones_are_not(tiny_model, tiny_data):

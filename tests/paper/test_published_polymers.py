@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from setclosure.trajectories import huggingface
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.paper.published_polymers import DATASET, SPLITS, read_polymers
-from setclosure.errors import EnsembleError, MicrostateError, MissingExtraError
+from setclosure.errors import DatasetError, MicrostateError, MissingExtraError
 from setclosure.paper.images.pixel_sets import images_of
 from setclosure.paper.images.render import render
 
@@ -52,21 +52,21 @@ def test_beads_of_every_split_come_as_they_are(tmp_path, saved):
     source = saved(**{name: columns(x) for name, x in beads.items()})
     for split, name in SPLITS.items():
         made = read_polymers(tmp_path / f"{split}.zarr", split, source=source)
-        ensemble = Ensemble.open(made.path)
-        back = np.stack([ensemble.trajectory(m).points.numpy() for m in range(len(beads[name]))])
+        data = TrajectoryDataset.open(made.path)
+        back = np.stack([data.trajectory(m).points.numpy() for m in range(len(beads[name]))])
         assert np.allclose(back, beads[name], rtol=1e-6)
-        assert np.allclose(ensemble.observables()[..., 0], np.ptp(beads[name][..., 0], axis=2), rtol=1e-5)
-        assert np.array_equal(ensemble.times, TIMES)
-        assert ensemble.provenance["split"] == name
+        assert np.allclose(data.observables()[..., 0], np.ptp(beads[name][..., 0], axis=2), rtol=1e-5)
+        assert np.array_equal(data.times, TIMES)
+        assert data.provenance["split"] == name
 
 
 def test_images_are_those_of_the_beads(tmp_path, saved):
     beads, done = chains(3), []
     options = {"source": saved(train=columns(beads)), "n_trajectories": 2, "progress": lambda *now: done.append(now)}
-    ensemble = read_polymers(tmp_path / "train.zarr", "train", images=True, **options)
-    assert ensemble.n_trajectories == 2
+    data = read_polymers(tmp_path / "train.zarr", "train", images=True, **options)
+    assert data.n_trajectories == 2
     assert done == [(1, 2), (2, 2)]
-    batch = ensemble.trajectory(1)
+    batch = data.trajectory(1)
     restored = images_of(batch.points.numpy(), batch.counts.numpy(), 100, 500)
     assert np.array_equal(restored, render(beads[1]))
 
@@ -79,8 +79,8 @@ def test_a_copy_of_the_files_is_read_like_a_saved_dataset(tmp_path, monkeypatch)
     datasets.Dataset.from_dict(columns(beads)).to_parquet(folder / "train-00000-of-00001.parquet")
     real = datasets.load_dataset
     monkeypatch.setattr(datasets, "load_dataset", lambda name: real(name, cache_dir=str(tmp_path / "cache")))
-    ensemble = read_polymers(tmp_path / "train.zarr", "train", source=folder)
-    assert np.allclose(ensemble.trajectory(1).points, beads[1], rtol=1e-6)
+    data = read_polymers(tmp_path / "train.zarr", "train", source=folder)
+    assert np.allclose(data.trajectory(1).points, beads[1], rtol=1e-6)
 
 
 def test_what_was_not_finished_goes_on(tmp_path, saved, monkeypatch):
@@ -96,10 +96,10 @@ def test_what_was_not_finished_goes_on(tmp_path, saved, monkeypatch):
     made = []
     real = huggingface.bead_trajectory
     monkeypatch.setattr(huggingface, "bead_trajectory", lambda x: made.append(1) or real(x))
-    ensemble = read_polymers(tmp_path / "train.zarr", "train", source=source)
+    data = read_polymers(tmp_path / "train.zarr", "train", source=source)
     assert len(made) == 2
-    assert ensemble.usable.tolist() == [0, 1, 2, 3]
-    with pytest.raises(EnsembleError, match="holds other data"):
+    assert data.usable.tolist() == [0, 1, 2, 3]
+    with pytest.raises(DatasetError, match="holds other data"):
         read_polymers(tmp_path / "train.zarr", "train", images=True, source=source)
 
 
@@ -107,8 +107,8 @@ def test_what_was_not_finished_goes_on(tmp_path, saved, monkeypatch):
 def test_times_in_single_precision_are_equal_steps(tmp_path, saved, start):
     times = np.float32(start) + np.arange(T, dtype=np.float32) * np.float32(0.1)
     assert len(set(np.diff(times.astype(float)))) > 1
-    ensemble = read_polymers(tmp_path / "a.zarr", "train", source=saved(train=columns(chains(1), times.astype(float))))
-    assert np.allclose(np.diff(ensemble.times), ensemble.time_step, rtol=1e-9)
+    data = read_polymers(tmp_path / "a.zarr", "train", source=saved(train=columns(chains(1), times.astype(float))))
+    assert np.allclose(np.diff(data.times), data.time_step, rtol=1e-9)
 
 
 def _other(**changes):
@@ -133,7 +133,7 @@ def _other(**changes):
 )
 def test_other_data_are_named(tmp_path, saved, splits, message):
     source = saved(**splits)
-    with pytest.raises(EnsembleError, match=message):
+    with pytest.raises(DatasetError, match=message):
         read_polymers(tmp_path / "train.zarr", "train", source=source)
 
 
@@ -148,9 +148,9 @@ def test_a_trajectory_that_cannot_be_used_is_named(tmp_path, saved):
 
 def test_more_trajectories_than_there_are_and_unknown_splits_are_named(tmp_path, saved):
     source = saved(train=columns(chains(2)))
-    with pytest.raises(EnsembleError, match="has 2 trajectories in split 'train'; 3 were asked for"):
+    with pytest.raises(DatasetError, match="has 2 trajectories in split 'train'; 3 were asked for"):
         read_polymers(tmp_path / "a.zarr", "train", source=source, n_trajectories=3)
-    with pytest.raises(EnsembleError, match="no split 'tests'; expected one of train, validation, fast, medium, slow"):
+    with pytest.raises(DatasetError, match="no split 'tests'; expected one of train, validation, fast, medium, slow"):
         read_polymers(tmp_path / "a.zarr", "tests", source=source)
 
 
@@ -160,7 +160,7 @@ def test_without_a_connection_the_remedy_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=refuse))
     message = rf"'{DATASET}' cannot be loaded \(ConnectionError: could not reach.*hf download.*give its path"
-    with pytest.raises(EnsembleError, match=message):
+    with pytest.raises(DatasetError, match=message):
         read_polymers(tmp_path / "a.zarr", "train")
 
 
@@ -168,11 +168,11 @@ def test_a_folder_without_data_is_named(tmp_path, monkeypatch):
     pytest.importorskip("datasets")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(EnsembleError, match="empty' cannot be loaded"):
+    with pytest.raises(DatasetError, match="empty' cannot be loaded"):
         read_polymers(tmp_path / "a.zarr", "train", source=tmp_path / "empty")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "dataset_dict.json").write_text(json.dumps({"splits": ["train"]}))
-    with pytest.raises(EnsembleError, match="broken' cannot be loaded"):
+    with pytest.raises(DatasetError, match="broken' cannot be loaded"):
         read_polymers(tmp_path / "a.zarr", "train", source=tmp_path / "broken")
 
 

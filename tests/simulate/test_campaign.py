@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import zarr.storage
 
-from setclosure.trajectories.dataset import Ensemble
-from setclosure.errors import EnsembleError, SetclosureWarning, StorageError
-from setclosure.simulate.campaign import simulate_ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.errors import DatasetError, SetclosureWarning, StorageError
+from setclosure.simulate.campaign import simulate_dataset
 from setclosure.paper.simulators.interacting_particles import InteractingParticles
 
 SMALL = InteractingParticles(n_particles=12, n_frames=5)
 CAMPAIGN = """
 import sys
-from setclosure.simulate.campaign import simulate_ensemble
+from setclosure.simulate.campaign import simulate_dataset
 from setclosure.paper.simulators.interacting_particles import InteractingParticles
 system = InteractingParticles(n_particles=100, n_frames=31)
-simulate_ensemble(sys.argv[1], system, 40, 3, "train", workers=2, progress=lambda n: print(n, flush=True))
+simulate_dataset(sys.argv[1], system, 40, 3, "train", workers=2, progress=lambda n: print(n, flush=True))
 """
 
 
@@ -33,28 +33,28 @@ def chunks(path):
 
 
 def test_the_number_of_workers_changes_no_byte(tmp_path):
-    made = [simulate_ensemble(tmp_path / f"{w}.zarr", SMALL, 9, 5, "train", workers=w) for w in (1, 2, 5)]
-    first, *others = [chunks(ensemble.path) for ensemble in made]
+    made = [simulate_dataset(tmp_path / f"{w}.zarr", SMALL, 9, 5, "train", workers=w) for w in (1, 2, 5)]
+    first, *others = [chunks(data.path) for data in made]
     assert len(first) == 27
     assert all(other == first for other in others)
-    assert len({ensemble.fingerprint for ensemble in made}) == 1
+    assert len({data.fingerprint for data in made}) == 1
 
 
 def test_trajectory_seed_and_split_choose_the_numbers(tmp_path):
-    base = simulate_ensemble(tmp_path / "a.zarr", SMALL, 3, 0, "train")
-    more = simulate_ensemble(tmp_path / "b.zarr", SMALL, 5, 0, "train")
-    seed = simulate_ensemble(tmp_path / "c.zarr", SMALL, 3, 1, "train")
-    split = simulate_ensemble(tmp_path / "d.zarr", SMALL, 3, 0, "validation")
+    base = simulate_dataset(tmp_path / "a.zarr", SMALL, 3, 0, "train")
+    more = simulate_dataset(tmp_path / "b.zarr", SMALL, 5, 0, "train")
+    seed = simulate_dataset(tmp_path / "c.zarr", SMALL, 3, 1, "train")
+    split = simulate_dataset(tmp_path / "d.zarr", SMALL, 3, 0, "validation")
     assert np.array_equal(base.observables(), more.observables(np.arange(3)))
     energies = [e.observables()[:, 0, 0] for e in (base, seed, split)]
     assert len(np.unique(np.concatenate(energies))) == 9
 
 
 def test_a_finished_campaign_does_nothing_and_reports_it(tmp_path):
-    simulate_ensemble(tmp_path / "a.zarr", SMALL, 4, 0, "train")
+    simulate_dataset(tmp_path / "a.zarr", SMALL, 4, 0, "train")
     stamps = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*") if f.is_file()}
     reports = []
-    simulate_ensemble(tmp_path / "a.zarr", SMALL, 4, 0, "train", progress=reports.append)
+    simulate_dataset(tmp_path / "a.zarr", SMALL, 4, 0, "train", progress=reports.append)
     assert reports == [4]
     assert {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*") if f.is_file()} == stamps
 
@@ -78,7 +78,7 @@ def test_killed_at_random_moments_it_ends_with_the_bytes_of_an_undisturbed_run(t
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-        kills += 0 < Ensemble.open(killed).committed.sum() < 40
+        kills += 0 < TrajectoryDataset.open(killed).committed.sum() < 40
     assert kills >= 2  # otherwise nothing was tested
     subprocess.run([*command, str(killed)], check=True, env=environment, stdout=subprocess.DEVNULL)
     assert chunks(killed) == chunks(whole)
@@ -102,11 +102,11 @@ Interrupted.__name__ = "InteractingParticles"
 def test_ctrl_c_leaves_an_ensemble_that_can_be_completed(tmp_path):
     path = tmp_path / "a.zarr"
     with pytest.raises(KeyboardInterrupt):
-        simulate_ensemble(path, Interrupted(n_particles=12, n_frames=5), 10, 0, "train", workers=1)
-    assert 3 <= Ensemble.open(path).committed.sum() < 10
-    completed = simulate_ensemble(path, SMALL, 10, 0, "train")
+        simulate_dataset(path, Interrupted(n_particles=12, n_frames=5), 10, 0, "train", workers=1)
+    assert 3 <= TrajectoryDataset.open(path).committed.sum() < 10
+    completed = simulate_dataset(path, SMALL, 10, 0, "train")
     assert completed.committed.all()
-    assert completed.fingerprint == simulate_ensemble(tmp_path / "b.zarr", SMALL, 10, 0, "train").fingerprint
+    assert completed.fingerprint == simulate_dataset(tmp_path / "b.zarr", SMALL, 10, 0, "train").fingerprint
 
 
 @pytest.mark.parametrize(
@@ -120,24 +120,24 @@ def test_ctrl_c_leaves_an_ensemble_that_can_be_completed(tmp_path):
 )
 def test_another_simulation_is_refused_with_the_difference(tmp_path, change, message):
     arguments = {"simulator": SMALL, "n_trajectories": 2, "seed": 0, "split": "train"}
-    before = simulate_ensemble(tmp_path / "a.zarr", **arguments).fingerprint
-    with pytest.raises(EnsembleError, match=message.replace(".", r"\.")):
-        simulate_ensemble(tmp_path / "a.zarr", **(arguments | change))
-    assert Ensemble.open(tmp_path / "a.zarr").fingerprint == before
+    before = simulate_dataset(tmp_path / "a.zarr", **arguments).fingerprint
+    with pytest.raises(DatasetError, match=message.replace(".", r"\.")):
+        simulate_dataset(tmp_path / "a.zarr", **(arguments | change))
+    assert TrajectoryDataset.open(tmp_path / "a.zarr").fingerprint == before
 
 
 def test_damaged_trajectories_are_redone(tmp_path):
     path = tmp_path / "a.zarr"
-    before = simulate_ensemble(path, SMALL, 4, 0, "train")
+    before = simulate_dataset(path, SMALL, 4, 0, "train")
     content, fingerprint = chunks(path), before.fingerprint
     (path / "points/c/2/0/0/0").write_bytes(b"")
     (path / "digest/c/1/0").write_bytes(b"abc")
     with pytest.warns(SetclosureWarning, match="2 of 4 trajectories are damaged.*: 1, 2"):
-        assert Ensemble.open(path).usable.tolist() == [0, 3]
-    again = simulate_ensemble(path, SMALL, 4, 0, "train")
+        assert TrajectoryDataset.open(path).usable.tolist() == [0, 3]
+    again = simulate_dataset(path, SMALL, 4, 0, "train")
     assert again.verify() == []
     assert chunks(path) == content
-    assert Ensemble.open(path).fingerprint == fingerprint
+    assert TrajectoryDataset.open(path).fingerprint == fingerprint
 
 
 def test_a_full_disk_is_named_and_what_was_finished_stays(tmp_path, monkeypatch):
@@ -154,7 +154,7 @@ def test_a_full_disk_is_named_and_what_was_finished_stays(tmp_path, monkeypatch)
     with monkeypatch.context() as context:
         context.setattr(zarr.storage._local, "_put", full)
         with pytest.raises(StorageError, match="is full"):
-            simulate_ensemble(path, SMALL, 8, 0, "train", workers=1)
-    assert Ensemble.open(path).usable.tolist() == [0, 1, 2]
-    whole = simulate_ensemble(tmp_path / "b.zarr", SMALL, 8, 0, "train")
-    assert simulate_ensemble(path, SMALL, 8, 0, "train").fingerprint == whole.fingerprint
+            simulate_dataset(path, SMALL, 8, 0, "train", workers=1)
+    assert TrajectoryDataset.open(path).usable.tolist() == [0, 1, 2]
+    whole = simulate_dataset(tmp_path / "b.zarr", SMALL, 8, 0, "train")
+    assert simulate_dataset(path, SMALL, 8, 0, "train").fingerprint == whole.fingerprint

@@ -1,4 +1,4 @@
-"""What decoders are: conditional densities, and maps to a list of particles or to an image."""
+"""The base of the options of decoders, and the protocol of those that are conditional densities."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from setclosure.paper.images.raster import ImageGrid
+from setclosure.parts import PartConfig
 from setclosure.sets.microstates import MicrostateKind
-from setclosure.settings import Settings
 
 
-class DecoderConfig(Settings):
+class DecoderConfig(PartConfig):
     """Options of a decoder; a subclass has its fields, and makes it."""
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> nn.Module:
@@ -33,23 +32,4 @@ class ConditionalDensity(Protocol):
 
     def sample(self, context: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` points of each of the densities of ``context (G, c)``: ``(G, n, d)``, without gradient."""
-        ...
-
-
-class PointwiseDecoder(Protocol):
-    """A map from the closure of a whole microstate to a list of particles."""
-
-    def __call__(self, closure: Tensor) -> Tensor:
-        """Particles ``(B, N, d)`` from closures ``(B, S·c)``."""
-        ...
-
-
-class ImageDecoder(Protocol):
-    """A map from the closure of a whole microstate to an image of each species."""
-
-    grid: ImageGrid
-    """Which images it makes."""
-
-    def __call__(self, closure: Tensor) -> Tensor:
-        """Images ``(B, S, h, w)`` from closures ``(B, S·c)``."""
         ...

@@ -9,12 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from setclosure.registry import register
 from setclosure.decoders.base import DecoderConfig
 from setclosure.sets.microstates import MicrostateKind
 
 Covariance = Literal["full", "diagonal"]
 
 
+@register("decoder", "gaussian_mixture")
 class GaussianMixtureConfig(DecoderConfig):
     """Sizes of a :class:`GaussianMixture`."""
 
@@ -24,7 +26,7 @@ class GaussianMixtureConfig(DecoderConfig):
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> GaussianMixture:
         """Make the mixture for the d features of ``kind``, given the ``closure_dim`` = c numbers of one species."""
-        return GaussianMixture(kind.n_features, closure_dim, **self.model_dump())
+        return GaussianMixture(kind.n_features, closure_dim, **self.options())
 
 
 class GaussianMixture(nn.Module):

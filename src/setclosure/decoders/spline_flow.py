@@ -14,12 +14,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from setclosure.registry import register
 from setclosure.decoders.base import DecoderConfig
 from setclosure.decoders.conditioner import Conditioner, ContextTrunk
 from setclosure.decoders.rational_quadratic import inverse, knots, n_parameters, spline
 from setclosure.sets.microstates import MicrostateKind
 
 
+@register("decoder", "spline_flow")
 class SplineFlowConfig(DecoderConfig):
     """Sizes of a :class:`SplineFlow`."""
 
@@ -31,7 +33,7 @@ class SplineFlowConfig(DecoderConfig):
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> SplineFlow:
         """Make the flow for the d features of ``kind``, given the ``closure_dim`` = c numbers of one species."""
-        return SplineFlow(kind.n_features, closure_dim, **self.model_dump())
+        return SplineFlow(kind.n_features, closure_dim, **self.options())
 
 
 class SplineFlow(nn.Module):

@@ -1,5 +1,5 @@
-"""Macro dynamics: drift g and diffusion Σ of dz = g(z) dt + Σ(z) dW, likelihood and rollouts (Sec. 3.3).
+"""Macro dynamics: the equation of motion of observables and closure, its loss and its rollouts (Sec. 3.3).
 
-Dimension letters here: ``B`` macrostates, ``D`` numbers of a macrostate, ``M`` trajectories, ``T`` frames,
-``R`` samples of the noise, ``H`` steps of a rollout; ``*`` is any number of leading axes.
+Dimension letters here: ``B`` macrostates, ``D`` numbers of a macrostate, ``L`` frames of a training example, ``p``
+numbers of the context, ``R`` samples of the noise, ``H`` steps of a rollout; ``*`` is any number of leading axes.
 """

@@ -1,4 +1,4 @@
-"""One step of size h in time: Euler and classical Runge–Kutta for an ODE, Euler–Maruyama for an SDE."""
+"""Integrators take one step of size h: Euler and classical Runge–Kutta for an ODE, Euler–Maruyama for an SDE."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from setclosure.dynamics.diffusion import times_noise
-
 Field = Callable[[Tensor], Tensor]
 """A function of the state ``(*, D)``."""
+
+
+def times_noise(factor: Tensor, noise: Tensor) -> Tensor:
+    """Multiply a factor, ``(*, D)`` or ``(*, D, D)``, with noise ``(*, D)``: Σ ξ, ``(*, D)``."""
+    if factor.ndim == noise.ndim:
+        return factor * noise
+    return (factor @ noise.unsqueeze(-1)).squeeze(-1)
 
 
 def euler(drift: Field, z: Tensor, h: float) -> Tensor:

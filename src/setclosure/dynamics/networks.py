@@ -40,6 +40,11 @@ ACTIVATIONS: dict[str, tuple[type[nn.Module], Callable[[Tensor], Tensor]]] = {
 }
 
 
+def joined(y: Tensor, u: Tensor) -> Tensor:
+    """Join macrostates ``(*, D)`` and context ``(*, p)`` into the input of a network, ``(*, D + p)``."""
+    return torch.cat([y, u], dim=-1) if u.shape[-1] else y
+
+
 class Perceptron(nn.Sequential):
     """Linear layers with an activation between them: ``(*, n_in)`` to ``(*, n_out)``.
 

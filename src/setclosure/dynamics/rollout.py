@@ -1,17 +1,19 @@
-"""Rollouts: macrostates predicted from the first one alone (Algorithm 2), each path with a status."""
+"""Rollouts predict macrostates from the first one alone (Algorithm 2); each path has a status."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from setclosure.dynamics.integrators import euler, euler_maruyama, rk4
-from setclosure.dynamics.macro_dynamics import MacroDynamics
 from setclosure.errors import ConfigurationError, ModelError
+
+if TYPE_CHECKING:
+    from setclosure.dynamics.markov import MarkovDynamics
 
 _FAR = 1e6  # a path so many widths of the training range away has diverged, finite or not
 _CHUNK_PATHS = 8192  # paths that go together: enough for large matrix products, few enough for small machines
@@ -78,43 +80,74 @@ class Rollout:
         return f"path {b}, sample {r}: {status.name.lower()}{when}; {status.sentence}"
 
 
+@dataclass(frozen=True)
+class Scheme:
+    """How a rollout is integrated.
+
+    Parameters
+    ----------
+    integrator : {"euler", "rk4"}
+        Euler (with diffusion: Euler–Maruyama, what Eq. 5 was trained for), or Runge–Kutta of order 4, which takes the
+        drift as the right-hand side of an ODE and knows no noise.
+    substeps : int
+        Steps of the integrator in each time step.
+    range_margin : float
+        A path is outside when a column leaves the training range by more than this share of its width.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value is out of range.
+    """
+
+    integrator: Literal["euler", "rk4"] = "euler"
+    substeps: int = 1
+    range_margin: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.integrator not in ("euler", "rk4"):
+            raise ConfigurationError(f"integrator is '{self.integrator}'; expected 'euler' or 'rk4'.")
+        if self.substeps < 1:
+            raise ConfigurationError(f"substeps is {self.substeps}; expected at least 1.")
+        if not self.range_margin >= 0:
+            raise ConfigurationError(
+                f"range_margin is {self.range_margin}; expected a share of the width, not negative."
+            )
+
+
 def rollout(
-    dynamics: MacroDynamics,
+    dynamics: MarkovDynamics,
     z0: Tensor,
-    steps: int,
+    dt: Tensor,
     *,
+    context: Tensor | None = None,
     samples: int = 1,
-    integrator: Literal["euler", "rk4"] = "euler",
-    substeps: int = 1,
+    scheme: Scheme | None = None,
     generator: torch.Generator | None = None,
-    range_margin: float = 0.1,
 ) -> Rollout:
-    """Predict ``steps`` frames from the initial macrostates ``z0``.
+    """Predict frames from the initial macrostates ``z0``.
 
     Every path gets its own random stream, seeded by one number that ``generator`` draws for each path, in
     order. So the noise of path (b, r) depends on the state of ``generator``, on its place b · R + r, on
-    ``steps`` and on ``substeps``: not on later batch mates, chunks, or the device that holds the model.
+    the number of steps and on the scheme: not on later batch mates, chunks, or the device that holds the model.
     (The last digits may still differ with the size of the batch: matrix products round differently.)
 
     Parameters
     ----------
-    dynamics : MacroDynamics
+    dynamics : MarkovDynamics
         The dynamics, its statistics set.
     z0 : Tensor
         Initial macrostates, ``(B, D)``, physical units.
-    steps : int
-        H, frames to predict.
+    dt : Tensor
+        Times between the frames in time steps, ``(H,)``, positive.
+    context : Tensor, optional
+        The context at every frame, ``(B, H + 1, p)``; that of a frame holds until the next.
     samples : int, optional
         R, paths with independent noise from each initial state; one for an ODE.
-    integrator : {"euler", "rk4"}, optional
-        Euler (with diffusion: Euler–Maruyama, what Eq. 5 was trained for), or Runge–Kutta of order 4, which
-        takes the drift as the right-hand side of an ODE and knows no noise.
-    substeps : int, optional
-        Steps of the integrator in each frame.
+    scheme : Scheme, optional
+        How it is integrated.
     generator : torch.Generator, optional
         Source of the noise; PyTorch's global one by default.
-    range_margin : float, optional
-        A path is outside when a column leaves the training range by more than this share of its width.
 
     Returns
     -------
@@ -124,31 +157,27 @@ def rollout(
     Raises
     ------
     ModelError
-        If ``z0`` has another shape or is not finite.
+        If ``z0`` or ``context`` has another shape or is not finite.
     ConfigurationError
-        If a number is out of range, ``integrator`` is "rk4" and there is diffusion, or ``samples`` > 1 and
+        If a number is out of range, the integrator is "rk4" and there is diffusion, or ``samples`` > 1 and
         there is none.
 
     Examples
     --------
-    >>> paths = rollout(MacroDynamics(3, 1), torch.zeros(2, 3), steps=5)
+    >>> from setclosure.dynamics.ode import ODEConfig
+    >>> paths = rollout(ODEConfig().build(3, 1), torch.zeros(2, 3), torch.ones(5))
     >>> paths.states.shape, paths.message(0)[:13]
     (torch.Size([2, 1, 6, 3]), 'path 0, sampl')
     """
-    _check(
-        dynamics,
-        z0,
-        steps=steps,
-        samples=samples,
-        integrator=integrator,
-        substeps=substeps,
-        range_margin=range_margin,
-    )
-    B, D = z0.shape
+    scheme = scheme or Scheme()
+    if context is None:
+        context = z0.new_zeros(len(z0), len(dt) + 1, 0)
+    _check(dynamics, z0, dt, context, samples, scheme)
+    (B, D), steps, substeps = z0.shape, len(dt), scheme.substeps
     paths = B * samples
     device = dynamics.shift.device
     seeds: list[int] | None = None
-    if dynamics.is_stochastic:
+    if dynamics.stochastic:
         where = generator.device if generator is not None else "cpu"
         seeds = torch.randint(2**63 - 1, (paths,), generator=generator, device=where).tolist()
     # made outside inference mode, so that the caller may use them like any tensor
@@ -159,18 +188,12 @@ def rollout(
     chunk = max(1, min(_CHUNK_PATHS, _CHUNK_NUMBERS // per_path))
     with torch.inference_mode():
         start = z0.to(states).repeat_interleave(samples, dim=0)
+        u = dynamics.standard_context(context.to(states)).repeat_interleave(samples, dim=0).transpose(0, 1)
         for first in range(0, paths, chunk):
             part = slice(first, first + chunk)
             noise = None if seeds is None else _noise(seeds[part], steps * substeps, states)
-            y = _integrate(
-                dynamics,
-                dynamics.standardise(start[part]),
-                steps,
-                integrator=integrator,
-                substeps=substeps,
-                noise=noise,
-            )
-            _judge(dynamics, y, range_margin, status[part], step[part])
+            y = _integrate(dynamics, dynamics.standardise(start[part]), u[:, part], dt.tolist(), scheme, noise)
+            _judge(dynamics, y, scheme.range_margin, status[part], step[part])
             torch.addcmul(dynamics.shift, y.transpose(0, 1), dynamics.scale, out=states[part])
             states[part, 0] = start[part]
     return Rollout(
@@ -192,37 +215,37 @@ def _noise(seeds: list[int], steps: int, like: Tensor) -> Tensor:
 
 
 def _integrate(
-    dynamics: MacroDynamics, y: Tensor, steps: int, *, integrator: str, substeps: int, noise: Tensor | None
+    dynamics: MarkovDynamics, y: Tensor, context: Tensor, dt: list[float], scheme: Scheme, noise: Tensor | None
 ) -> Tensor:
     """Integrate in standardised coordinates, where a step costs the networks and little else.
 
-    Returns the paths, ``(H + 1, P, D)``.
+    Returns the paths, ``(H + 1, P, D)``, from ``y (P, D)`` and the standardised context ``(H + 1, P, p)``.
     """
     network, noise_network = dynamics.drift_network, dynamics.diffusion_network
-    rate = dynamics.rate_scale / dynamics.scale  # (D,), standard deviations per frame
-    h = 1.0 / substeps  # in frames
-
-    def drift(y: Tensor) -> Tensor:
-        g: Tensor = network(y) * rate
-        return g
-
-    def diffusion(y: Tensor) -> Tensor:
-        factor: Tensor = noise_network(y)  # type: ignore[misc]  # called only when there is one
-        return factor * (rate if factor.ndim == y.ndim else rate.unsqueeze(-1))
-
-    path = y.new_empty(steps + 1, *y.shape)
+    rate = dynamics.rate_scale / dynamics.scale  # (D,), standard deviations per time step
+    path = y.new_empty(len(dt) + 1, *y.shape)
     path[0] = y
-    for t in range(steps):
-        for s in range(substeps):
+    for t, of_frame in enumerate(dt):
+        u, h = context[t], of_frame / scheme.substeps  # in time steps
+
+        def drift(y: Tensor, u: Tensor = u) -> Tensor:
+            g: Tensor = network(y, u) * rate
+            return g
+
+        def diffusion(y: Tensor, u: Tensor = u) -> Tensor:
+            factor: Tensor = noise_network(y, u)  # type: ignore[misc]  # called only when there is one
+            return factor * (rate if factor.ndim == y.ndim else rate.unsqueeze(-1))
+
+        for s in range(scheme.substeps):
             if noise is not None:
-                y = euler_maruyama(drift, diffusion, y, h, noise[t * substeps + s])
+                y = euler_maruyama(drift, diffusion, y, h, noise[t * scheme.substeps + s])
             else:
-                y = rk4(drift, y, h) if integrator == "rk4" else euler(drift, y, h)
+                y = rk4(drift, y, h) if scheme.integrator == "rk4" else euler(drift, y, h)
         path[t + 1] = y
     return path
 
 
-def _judge(dynamics: MacroDynamics, y: Tensor, margin: float, status: Tensor, step: Tensor) -> None:
+def _judge(dynamics: MarkovDynamics, y: Tensor, margin: float, status: Tensor, step: Tensor) -> None:
     """Fill ``status`` and ``step`` ``(P,)`` for the paths ``y`` ``(H + 1, P, D)``; hold the diverged ones.
 
     All at once after the last step: paths do not touch each other, so a lost one costs only its own time.
@@ -245,30 +268,23 @@ def _judge(dynamics: MacroDynamics, y: Tensor, margin: float, status: Tensor, st
 
 
 def _check(
-    dynamics: MacroDynamics,
-    z0: Tensor,
-    *,
-    steps: int,
-    samples: int,
-    integrator: str,
-    substeps: int,
-    range_margin: float,
+    dynamics: MarkovDynamics, z0: Tensor, dt: Tensor, context: Tensor, samples: int, scheme: Scheme
 ) -> None:
     if z0.ndim != 2 or z0.shape[1] != dynamics.dim or len(z0) == 0:
         raise ModelError(f"initial macrostates have shape {tuple(z0.shape)}; expected (B ≥ 1, {dynamics.dim}).")
     if not bool(torch.isfinite(z0).all()):
         rows = (~torch.isfinite(z0).all(1)).nonzero().flatten().tolist()
         raise ModelError(f"initial macrostates {rows[:5]} are not finite; look at their microstates.")
-    for name, value, least in (("steps", steps, 1), ("samples", samples, 1), ("substeps", substeps, 1)):
-        if value < least:
-            raise ConfigurationError(f"{name} is {value}; expected at least {least}.")
-    if not range_margin >= 0:
-        raise ConfigurationError(f"range_margin is {range_margin}; expected a share of the width, not negative.")
-    if integrator not in ("euler", "rk4"):
-        raise ConfigurationError(f"integrator is '{integrator}'; expected 'euler' or 'rk4'.")
-    if integrator == "rk4" and dynamics.is_stochastic:
+    if dt.ndim != 1 or len(dt) == 0 or not bool((dt > 0).all()):
+        raise ConfigurationError(f"times between frames are {dt.tolist()[:5]}; expected one or more positive numbers.")
+    wanted = (len(z0), len(dt) + 1, dynamics.context_dim)
+    if context.shape != wanted or not bool(torch.isfinite(context).all()):
+        raise ModelError(f"the context has shape {tuple(context.shape)}; expected finite numbers {wanted}.")
+    if samples < 1:
+        raise ConfigurationError(f"samples is {samples}; expected at least 1.")
+    if scheme.integrator == "rk4" and dynamics.stochastic:
         raise ConfigurationError("rk4 integrates an ODE, and these dynamics have diffusion; use 'euler'.")
-    if samples > 1 and not dynamics.is_stochastic:
+    if samples > 1 and not dynamics.stochastic:
         raise ConfigurationError(
             f"{samples} samples of an ODE would be equal; use samples=1, or dynamics with diffusion."
         )

@@ -1,4 +1,4 @@
-"""What an encoder is: the protocol behind which every encoder stands, and the base of their options."""
+"""The protocol behind which every encoder stands, and the base of their options."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor, nn
 
+from setclosure.parts import PartConfig
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
-from setclosure.settings import Settings
 
 
 class Encoder(Protocol):
@@ -21,7 +21,7 @@ class Encoder(Protocol):
         ...
 
 
-class EncoderConfig(Settings):
+class EncoderConfig(PartConfig):
     """Options of an encoder; a subclass has its fields, and makes it."""
 
     ordered: ClassVar[bool] = False

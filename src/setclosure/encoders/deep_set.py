@@ -5,11 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
+from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.perceptron import Activation, activation, mlp
 
 
+@register("encoder", "deep_set")
 class DeepSetConfig(EncoderConfig):
     """Sizes of a :class:`DeepSet`."""
 

@@ -7,11 +7,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.perceptron import mlp
 
 
+@register("encoder", "set_transformer")
 class SetTransformerConfig(EncoderConfig):
     """Sizes of a :class:`SetTransformer`."""
 
@@ -113,8 +115,12 @@ class SetTransformer(nn.Module):
     def forward(self, batch: MicrostateBatch) -> Tensor:
         """Embed ``batch``: ``(B, S, c)``."""
         B, S, N = batch.weights.shape
-        log_weights = batch.weights.reshape(B * S, N).log()  # −∞ where the weight is zero
+        weights = batch.weights.reshape(B * S, N)
+        empty = ~(weights > 0).any(dim=1)
+        # −∞ where the weight is zero; an empty set attends to its padding evenly, and is the set of one particle at zero
+        log_weights = weights.log().masked_fill(empty[:, None], 0.0)
         x = self.embed(batch.points).repeat_interleave(S, dim=0)  # (B·S, N, width)
+        x = torch.where(empty[:, None, None], torch.zeros_like(x), x)
         for block in self.blocks:
             x = block(x, log_weights)
         pooled = self.pool(self.seed.expand(B * S, -1, -1), x, log_weights)[:, 0]

@@ -1,35 +1,135 @@
-"""Evaluation of one model on one test ensemble: rollouts from X_0, the metrics of A.2, and what the report shows."""
+"""Evaluation of one model on one test: rollouts from X_0, metrics, and the naive predictions beside them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import Ensemble
 from setclosure.dynamics.rollout import RolloutStatus
+from setclosure.errors import DatasetError
+from setclosure.evaluation.metrics import effective_rank
+from setclosure.evaluation.naive import NAIVE, NaivePredictions
+from setclosure.evaluation.scores import (
+    Range,
+    common_frames,
+    distribution_metrics,
+    path_metrics,
+    relative_errors,
+    squared_error,
+)
 from setclosure.files import write_arrays
-from setclosure.evaluation.metrics import effective_rank, mean_relative_error, mmd, moment_errors, scaled_to_range
-from setclosure.reconstruction.target_density import TargetDensity
-from setclosure.seeds import torch_stream
+from setclosure.model.closure_model import ClosureModel
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.layout import Array
 
 N_SAMPLES = 16
-"""Rollouts of each start of stochastic dynamics: for the bands of the report. Metrics take the first of each."""
+"""Rollouts of each start of stochastic dynamics, for bands and means. Metrics of A.2 take the first of each."""
 
-N_PICKS, N_PERMUTATIONS, N_SNAPSHOTS, N_CLOSURE_FRAMES, GRID = 3, 3, 5, 16, 96
+N_PICKS = 3
+"""Test trajectories that are shown."""
+
+N_CLOSURE_FRAMES = 16
+"""Frames of each trajectory at which the closure's rank is measured."""
+
+Metrics = dict[str, float]
 
 
-def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path, unit_range: bool = False) -> dict[str, float]:
-    """Predict every trajectory from its first frame, write the curves to ``path``, return the metrics.
+@dataclass(frozen=True)
+class Rollouts:
+    """Predictions of all usable trajectories of a test, each over its own frames.
+
+    Attributes
+    ----------
+    indices : array
+        The trajectories, ``(M,)``.
+    times, truth, context : list of array
+        ``(T_m,)``, ``(T_m, o)`` and ``(T_m, p)``.
+    predicted, closure : list of array
+        ``(R, T_m, o)`` and ``(R, T_m, S·c)``.
+    status, step : array
+        Of the worst path of each start, ``(M,)``.
+    paths : array
+        Status of every path, ``(M, R)``.
+    inside : array
+        Whether each start lies in the training range, ``(M,)``.
+    """
+
+    indices: Array
+    times: list[Array]
+    truth: list[Array]
+    context: list[Array]
+    predicted: list[Array]
+    closure: list[Array]
+    status: Array
+    step: Array
+    paths: Array
+    inside: Array
+
+    @property
+    def mean(self) -> list[Array]:
+        """Mean of the samples, ``(T_m, o)``."""
+        return [p.mean(axis=0) for p in self.predicted]
+
+
+def roll_out(model: ClosureModel, data: TrajectoryDataset, samples: int | None = None) -> Rollouts:
+    """Predict every usable trajectory from its first frame, over its own times and with its own context.
 
     Parameters
     ----------
     model : ClosureModel
         Trained.
-    ensemble : Ensemble
+    data : TrajectoryDataset
         A test.
+    samples : int, optional
+        Paths of each start; :data:`N_SAMPLES` for a stochastic model by default, else one.
+    """
+    usable = data.usable
+    times = [data.times(int(i)) for i in usable]
+    truth, context = data.observables(usable), [data.context(int(i)) for i in usable]
+    R = (samples or N_SAMPLES) if model.parts.dynamics.stochastic else 1
+    M = len(usable)
+    predicted: list[Array] = [np.empty(0)] * M
+    closure: list[Array] = [np.empty(0)] * M
+    status, step = np.zeros(M, dtype=np.int64), np.zeros(M, dtype=np.int64)
+    paths, inside = np.zeros((M, R), dtype=np.int64), np.zeros(M, dtype=bool)
+    groups: dict[bytes, list[int]] = {}  # trajectories of the same times are predicted together
+    for m, t in enumerate(times):
+        groups.setdefault(np.round((t - t[0]) / data.time_step, 4).tobytes(), []).append(m)
+    for members in groups.values():
+        given = model.predict(
+            data.first(usable[members]),
+            times=times[members[0]],
+            context=np.stack([context[m] for m in members]) if data.context_names else None,
+            samples=R,
+            observables=None if model.can_observe else np.stack([truth[m][0] for m in members]),
+        )
+        worst = given.worst()
+        for k, m in enumerate(members):
+            predicted[m], closure[m] = given.observables[k], given.closure[k]
+            status[m], step[m], paths[m] = worst[0][k], worst[1][k], given.status[k]
+            inside[m] = given.check is None or given.check.inside[k]
+    return Rollouts(usable, times, truth, context, predicted, closure, status, step, paths, inside)
+
+
+def evaluate(
+    model: ClosureModel,
+    data: TrajectoryDataset,
+    naive: NaivePredictions,
+    path: Path,
+    unit_range: bool = False,
+) -> tuple[Metrics, dict[str, Metrics]]:
+    """Predict every trajectory of a test, write the curves to ``path``, and return the metrics.
+
+    Parameters
+    ----------
+    model : ClosureModel
+        Trained.
+    data : TrajectoryDataset
+        A test.
+    naive : NaivePredictions
+        Fitted to the training data of the model.
     path : Path
         ``.npz`` to write.
     unit_range : bool
@@ -38,144 +138,120 @@ def evaluate_split(model: ClosureModel, ensemble: Ensemble, path: Path, unit_ran
 
     Returns
     -------
-    dict
+    metrics : dict
         Of a deterministic model :func:`path_metrics`, of a stochastic one :func:`distribution_metrics`, each over the
-        predicted frames t = 1 … T; ``diverged`` and ``outside`` as numbers of rollouts, ``warned`` as the
-        number of X_0 that :meth:`ClosureModel.check` finds outside the training range; and of the closure of true
-        microstates over the whole time, ``effective_rank`` and ``closure_variance`` (the mean of its columns'
+        predicted frames; ``rmse`` and ``skill`` of the mean prediction; ``diverged`` and ``outside`` as numbers of
+        rollouts, ``warned`` as the number of X_0 that :meth:`ClosureModel.check` finds outside the training range; and
+        of the closure of true microstates, ``effective_rank`` and ``closure_variance`` (the mean of its columns'
         variances), which are small if it has collapsed.
+    of_naive : dict
+        For each naive prediction the metrics that it has.
     """
-    usable = ensemble.usable
-    truth = ensemble.observables(usable)
-    x0 = ensemble.microstates(usable, np.zeros(len(usable), dtype=np.int64))
+    rollouts = roll_out(model, data)
     dynamics = model.parts.dynamics
-    samples = N_SAMPLES if dynamics.is_stochastic else 1
-    prediction = model.predict(x0, ensemble.n_frames - 1, samples=samples)
-    predicted = prediction.observables  # (M, R, T, o)
-    _, errors = mean_relative_error(truth[:, 1:], predicted[:, :, 1:].mean(axis=1))
-    low, high = (limit[: dynamics.n_observables].double().numpy() for limit in (dynamics.low, dynamics.high))
-    if dynamics.is_stochastic:
-        metrics = distribution_metrics(truth, predicted[:, 0], (low, high) if unit_range else None)
-    else:
-        metrics = path_metrics(truth, predicted[:, 0], low, high)
-    closure = _closures(model, ensemble)
-    picks = _picks(errors)
-    status, step = prediction.worst()
-    write_arrays(
-        path,
-        times=ensemble.times,
-        truth=truth,
-        predicted=predicted.astype(np.float32) if dynamics.is_stochastic else predicted[:, 0],
-        observable_names=np.array(list(ensemble.observable_names)),
-        status=status,
-        status_step=step,
-        error=errors,
-        in_range=prediction.check.inside,
-        picks=picks,
-        closure_true=np.stack([model.encode(ensemble.trajectory(int(usable[i]))) for i in picks]),
-        closure_predicted=prediction.closure[picks, 0],
-    )
-    return metrics | {
-        "diverged": float((prediction.status == RolloutStatus.DIVERGED).sum()),
-        "outside": float((prediction.status == RolloutStatus.OUTSIDE).sum()),
-        "warned": float((~prediction.check.inside).sum()),
+    training: Range = (_observed(model, dynamics.low), _observed(model, dynamics.high))
+    scale = _observed(model, dynamics.scale) if len(data.observable_names) > 1 else np.ones(1)
+    errors = relative_errors([z[1:] for z in rollouts.truth], [z[1:] for z in rollouts.mean])
+    simple: dict[str, list[Array]] = {name: [] for name in NAIVE}
+    for times, truth, context in zip(rollouts.times, rollouts.truth, rollouts.context, strict=True):
+        for name, predicted in naive.predict(times, truth[0], context[0]).items():
+            simple[name].append(predicted)
+    squared = {name: squared_error(rollouts.truth, paths, scale) for name, paths in simple.items()}
+    first = [p[0] for p in rollouts.predicted]
+    shown = {"the model": first, **simple}
+    scores = {
+        name: _scores(rollouts, paths, training, dynamics.stochastic, unit_range) for name, paths in shown.items()
+    }
+    of_naive = {
+        name: scores[name] | {"rmse": squared[name] ** 0.5, "skill": _skill(squared[name], squared)} for name in NAIVE
+    }
+    mse = squared_error(rollouts.truth, rollouts.mean, scale)
+    closure = _closures(model, data)
+    metrics = scores["the model"] | {
+        "rmse": mse**0.5,
+        "skill": _skill(mse, squared),
+        "diverged": float((rollouts.paths == RolloutStatus.DIVERGED).sum()),
+        "outside": float((rollouts.paths == RolloutStatus.OUTSIDE).sum()),
+        "warned": float((~rollouts.inside).sum()),
         "effective_rank": effective_rank(closure) if closure.shape[1] else 0.0,
         "closure_variance": float(closure.var(axis=0).mean()) if closure.shape[1] else 0.0,
     }
+    _write(path, model, data, rollouts, errors)
+    return metrics, of_naive
 
 
-def path_metrics(truth: np.ndarray, predicted: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, float]:
-    """Errors of single paths, for dynamics without noise.
-
-    ``mre`` as printed in A.2 over all frames but the first, which is given; ``mre_scaled`` on observables scaled to
-    [−1, 1] by their training range; ``mre_median`` over the trajectories.
-
-    Parameters
-    ----------
-    truth, predicted : array
-        ``(M, T, o)``.
-    low, high : array
-        Training range of the observables, ``(o,)``.
-    """
-    mre, errors = mean_relative_error(truth[:, 1:], predicted[:, 1:])
-    scaled = (scaled_to_range(z[:, 1:], low, high) for z in (truth, predicted))
-    return {"mre": mre, "mre_scaled": mean_relative_error(*scaled)[0], "mre_median": float(np.median(errors))}
+def _scores(
+    rollouts: Rollouts, paths: list[Array], training: Range, stochastic: bool, unit_range: bool
+) -> Metrics:
+    """Give the metrics of A.2: of paths for a deterministic model, of distributions for a stochastic one."""
+    if not stochastic:
+        return path_metrics(rollouts.truth, paths, training)
+    in_units = training if unit_range and np.all(training[0] < training[1]) else None
+    try:
+        truth = common_frames(rollouts.times, rollouts.truth)
+        return distribution_metrics(truth, common_frames(rollouts.times, paths), in_units)
+    except DatasetError:  # a single trajectory, or other times in each: there is no distribution at a time
+        return {}
 
 
-def distribution_metrics(
-    truth: np.ndarray, predicted: np.ndarray, unit_range: tuple[np.ndarray, np.ndarray] | None = None
-) -> dict[str, float]:
-    """Distances of distributions over trajectories, ``(M, T, o)`` and ``(M', T, o)``, over all frames but the first.
-
-    ``mmd`` as printed in A.2 with its biased estimate, and ``mmd_unbiased``, of the observables, or with ``unit_range``
-    of what is zero at the first and one at the second of its vectors ``(o,)``; and :func:`moment_errors`.
-    """
-    q, p = truth[:, 1:], predicted[:, 1:]
-    moments = moment_errors(q, p)
-    if unit_range is not None:
-        q, p = ((scaled_to_range(z, *unit_range) + 1.0) / 2.0 for z in (q, p))
-    return {"mmd": mmd(q, p), "mmd_unbiased": mmd(q, p, unbiased=True), **moments}
+def _skill(mse: float, of_naive: dict[str, float]) -> float:
+    """Give 1 − MSE / MSE of the best naive prediction; a perfect naive one leaves zero or minus one."""
+    best = min(of_naive.values())
+    return 1.0 - mse / best if best > 0 else (0.0 if mse == 0 else -1.0)
 
 
-def permutation_test(model: ClosureModel, ensemble: Ensemble, path: Path) -> float:
-    """Predictions of one trajectory under random orders of its particles (Fig. 5c); the largest deviation."""
-    first = ensemble.usable[:1]
-    x0 = ensemble.microstates(first, np.zeros(1, dtype=np.int64))
-    stream = torch_stream(0, "permutation test")
-    shuffled = [x0.permuted(stream) for _ in range(N_PERMUTATIONS)]
-    predicted = np.stack([model.predict(x, ensemble.n_frames - 1).observables[0, 0] for x in shuffled])
-    deviation = float(np.abs(predicted - predicted[:1]).max())
-    truth = ensemble.observables(first)[0]
-    write_arrays(path, times=ensemble.times, truth=truth, predicted=predicted, deviation=np.array(deviation))
-    return deviation
+def _observed(model: ClosureModel, buffer: object) -> Array:
+    n = model.parts.dynamics.n_observables
+    return np.asarray(buffer[:n].double().numpy())  # type: ignore[index]
 
 
-def snapshots(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
-    """Some frames of one trajectory with the target and the decoded density on a grid, for two features.
-
-    The target is drawn with a bandwidth of at least the spacing of the grid, or it would fall between its points.
-    """
-    if ensemble.n_features != 2 or not model.parts.autoencoder.has_density:
-        return
-    T = ensemble.n_frames
-    frames = np.unique((np.array([0.0, 0.04, 0.12, 0.35, 1.0])[:N_SNAPSHOTS] * (T - 1)).astype(int))
-    batch = ensemble.trajectory(int(ensemble.usable[0]))[torch.from_numpy(frames)]
-    there = batch.mask[..., None]  # (F, N, 1): the sets may be ragged
-    points = torch.where(there, batch.points, torch.nan)
-    low = torch.where(there, batch.points, torch.inf).amin(dim=(0, 1))
-    high = torch.where(there, batch.points, -torch.inf).amax(dim=(0, 1))
-    middle, reach = (low + high) / 2, (high - low).max() * 0.575  # equal scales, and a margin
-    axes = [torch.linspace(float(m - reach), float(m + reach), GRID) for m in middle]
-    y, x = torch.meshgrid(axes[1], axes[0], indexing="ij")
-    grid = torch.stack([x, y], dim=-1).reshape(1, -1, 2).expand(len(batch), -1, -1)  # (F, G², 2)
-    spacing = max(float(axis[1] - axis[0]) for axis in axes)
-    with torch.inference_mode():
-        decoded = model.parts.autoencoder.log_density(grid, batch).exp()
-        target = TargetDensity(batch, max(model.settings.bandwidth, spacing)).log_prob(
-            grid[:, None].expand(-1, batch.n_species, -1, -1)
-        )
-    shape = (len(batch), batch.n_species, GRID, GRID)
-    write_arrays(
-        path,
-        frames=frames,
-        times=ensemble.times[frames],
-        points=points.numpy(),  # NaN where a smaller set has no particle
-        species=batch.weights.amax(dim=0).argmax(dim=0).numpy(),
-        grid_x=axes[0].numpy(),
-        grid_y=axes[1].numpy(),
-        decoded=decoded.reshape(shape).numpy(),
-        target=target.exp().reshape(shape).numpy(),
-    )
-
-
-def _closures(model: ClosureModel, ensemble: Ensemble) -> np.ndarray:
-    """Closures of some frames of every usable trajectory, from the first to the last: ``(M · frames, S·c)``."""
-    frames = np.unique(np.linspace(0, ensemble.n_frames - 1, N_CLOSURE_FRAMES).round().astype(np.int64))
-    parts = [model.encode(ensemble.microstates(np.full(len(frames), m), frames)) for m in ensemble.usable]
+def _closures(model: ClosureModel, data: TrajectoryDataset) -> Array:
+    """Encode some frames of every usable trajectory, from the first to the last: ``(M · frames, S·c)``."""
+    parts = []
+    for m in data.usable:
+        frames = np.unique(np.linspace(0, data.lengths[m] - 1, N_CLOSURE_FRAMES).round().astype(np.int64))
+        parts.append(model.encode(data.microstates(np.full(len(frames), m), frames)))
     return np.concatenate(parts).astype(np.float64)
 
 
-def _picks(errors: np.ndarray) -> np.ndarray:
-    """The trajectories of smallest, median and largest error: picked by a rule, not by eye."""
+def _write(
+    path: Path, model: ClosureModel, data: TrajectoryDataset, rollouts: Rollouts, errors: Array
+) -> None:
+    """Write the curves of a test; behind the end of a trajectory its last values are repeated."""
+    T = max(len(t) for t in rollouts.times)
+    ranked = np.where(np.isfinite(errors), errors, 0.0)
+    picks = picked(ranked)
+    closures = [model.encode(data.trajectory(int(rollouts.indices[i]))) for i in picks]
+    arrays = {
+        "lengths": np.array([len(t) for t in rollouts.times]),
+        "times": _padded(rollouts.times, T),
+        "truth": _padded(rollouts.truth, T),
+        "predicted": _padded([p.swapaxes(0, 1) for p in rollouts.predicted], T).swapaxes(1, 2),  # (M, R, T, o)
+        "observable_names": np.array(list(data.observable_names)),
+        "status": rollouts.status,
+        "status_step": rollouts.step,
+        "error": ranked,
+        "in_range": rollouts.inside,
+        "picks": picks,
+        "closure_true": _padded(closures, T),
+        "closure_predicted": _padded([rollouts.closure[i][0] for i in picks], T),
+    }
+    if not model.parts.dynamics.stochastic:
+        arrays["predicted"] = arrays["predicted"][:, 0]
+    else:
+        arrays["predicted"] = arrays["predicted"].astype(np.float32)
+    if data.context_names:
+        arrays["context"] = np.stack([u[0] for u in rollouts.context])
+        arrays["context_names"] = np.array(list(data.context_names))
+    write_arrays(path, **arrays)
+
+
+def picked(errors: Array) -> Array:
+    """Give the trajectories of smallest, median and largest error: picked by a rule, not by eye."""
     order = np.argsort(errors)
     return np.unique(order[np.linspace(0, len(order) - 1, N_PICKS).round().astype(int)])
+
+
+def _padded(rows: list[Array], T: int) -> Array:
+    """Stack rows ``(T_m, …)``, the last value of each repeated to ``T`` rows."""
+    return np.stack([np.concatenate([row, np.repeat(row[-1:], T - len(row), axis=0)]) for row in rows])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from setclosure.errors import EnsembleError
+from setclosure.errors import DatasetError
 
 FloatArray = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def mean_relative_error(truth: ArrayLike, predicted: ArrayLike) -> tuple[float, 
 
     Raises
     ------
-    EnsembleError
+    DatasetError
         If the shapes differ, a value is not finite, or a true trajectory is zero throughout.
 
     Examples
@@ -47,13 +47,13 @@ def mean_relative_error(truth: ArrayLike, predicted: ArrayLike) -> tuple[float, 
     """
     true, prediction = _observables(truth, "truth"), _observables(predicted, "predicted")
     if true.shape != prediction.shape:
-        raise EnsembleError(
+        raise DatasetError(
             f"truth has shape {true.shape} and predicted {prediction.shape}; expected the same (M, T, o). "
             "Predict as many frames as there are, and one path for each trajectory."
         )
     size = np.einsum("mto,mto->m", true, true)
     if not size.all():
-        raise EnsembleError(
+        raise DatasetError(
             f"trajectory {int(np.argmin(size))} of the truth is zero throughout, with no relative error. "
             "Shift or scale the observable, or leave that trajectory out."
         )
@@ -82,7 +82,7 @@ def scaled_to_range(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> Float
 
     Raises
     ------
-    EnsembleError
+    DatasetError
         If ``low`` is not below ``high`` in every column.
 
     Examples
@@ -92,7 +92,7 @@ def scaled_to_range(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> Float
     """
     bottom, top = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     if not np.all(bottom < top):
-        raise EnsembleError(
+        raise DatasetError(
             f"the observables range from {bottom.tolist()} to {top.tolist()}; expected low < high in each. "
             "An observable that never changes cannot be scaled."
         )
@@ -133,7 +133,7 @@ def mmd(
 
     Raises
     ------
-    EnsembleError
+    DatasetError
         If T or o differ, a value is not finite, a bandwidth is not positive, or the unbiased estimate is
         asked of a single trajectory.
 
@@ -145,9 +145,9 @@ def mmd(
     true, prediction = _same_frames(truth, predicted)
     sigma = np.asarray(bandwidths, dtype=np.float64)
     if sigma.ndim != 1 or len(sigma) == 0 or not np.all(sigma > 0):
-        raise EnsembleError(f"bandwidths are {bandwidths}; expected one or more positive numbers.")
+        raise DatasetError(f"bandwidths are {bandwidths}; expected one or more positive numbers.")
     if unbiased and min(len(true), len(prediction)) < 2:
-        raise EnsembleError("the unbiased estimate needs at least two trajectories of each kind.")
+        raise DatasetError("the unbiased estimate needs at least two trajectories of each kind.")
     total: float = 0.0
     for t in range(true.shape[1]):
         q, p = true[:, t], prediction[:, t]
@@ -178,7 +178,7 @@ def moment_errors(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
 
     Raises
     ------
-    EnsembleError
+    DatasetError
         If T or o differ, a value is not finite, or there are fewer than two trajectories of either.
 
     Examples
@@ -188,7 +188,7 @@ def moment_errors(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
     """
     true, prediction = _same_frames(truth, predicted)
     if min(len(true), len(prediction)) < 2:
-        raise EnsembleError("a standard deviation needs at least two trajectories of each kind.")
+        raise DatasetError("a standard deviation needs at least two trajectories of each kind.")
     m, s = true.mean(axis=0), true.std(axis=0, ddof=1)  # (T, o)
     off, spread = np.abs(prediction.mean(axis=0) - m), np.abs(prediction.std(axis=0, ddof=1) - s)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -219,7 +219,7 @@ def effective_rank(z: ArrayLike) -> float:
 
     Raises
     ------
-    EnsembleError
+    DatasetError
         If the shape is another or a value is not finite.
 
     Examples
@@ -229,7 +229,7 @@ def effective_rank(z: ArrayLike) -> float:
     """
     points = np.asarray(z, dtype=np.float64)
     if points.ndim != 2 or len(points) < 2 or points.shape[1] == 0 or not np.isfinite(points).all():
-        raise EnsembleError(f"closures have shape {points.shape}; expected finite numbers (n ≥ 2, c ≥ 1).")
+        raise DatasetError(f"closures have shape {points.shape}; expected finite numbers (n ≥ 2, c ≥ 1).")
     centred = points - points.mean(axis=0)
     variances = np.linalg.svd(centred, compute_uv=False) ** 2
     # what is left of equal rows after the mean was taken off is rounding, not a direction
@@ -242,7 +242,7 @@ def effective_rank(z: ArrayLike) -> float:
 def _same_frames(truth: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, FloatArray]:
     true, prediction = _observables(truth, "truth"), _observables(predicted, "predicted")
     if true.shape[1:] != prediction.shape[1:]:
-        raise EnsembleError(
+        raise DatasetError(
             f"truth has shape {true.shape} and predicted {prediction.shape}; expected (M, T, o) and "
             "(M', T, o) with the same frames and observables."
         )
@@ -252,10 +252,10 @@ def _same_frames(truth: ArrayLike, predicted: ArrayLike) -> tuple[FloatArray, Fl
 def _observables(values: ArrayLike, name: str) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 3 or array.size == 0:
-        raise EnsembleError(f"{name} has shape {array.shape}; expected (M, T, o), none of them zero.")
+        raise DatasetError(f"{name} has shape {array.shape}; expected (M, T, o), none of them zero.")
     if not np.isfinite(array).all():
         m, t, _ = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise EnsembleError(f"{name} is NaN or infinite in trajectory {m}, frame {t}; expected finite numbers.")
+        raise DatasetError(f"{name} is NaN or infinite in trajectory {m}, frame {t}; expected finite numbers.")
     return array
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import Ensemble
-from setclosure.errors import EnsembleError
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.errors import DatasetError
 from setclosure.files import read_json, write_json
 from setclosure.sets.microstates import MicrostateKind
 from setclosure.progress import progress
 from setclosure.provenance import provenance
-from setclosure.simulate.campaign import require_campaign, simulate_ensemble
+from setclosure.simulate.campaign import require_campaign, simulate_dataset
 from setclosure.simulate.workers import Workers, open_workers
 from setclosure.experiments.study import FITTED_ON
 from setclosure.experiments.configuration import Study
@@ -55,7 +55,7 @@ def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: 
                 pool = stack.enter_context(open_workers(simulator.in_threads, workers, scheduler))
             timed = nullcontext() if there else _timed(folder / "seconds.json", split)  # looking is not simulating
             with timed, progress(f"simulate {split}", n, "trajectories") as advance:
-                simulate_ensemble(
+                simulate_dataset(
                     path, simulator, n, study.simulation.seed, split, workers=pool or workers, progress=advance
                 )
             if not there:
@@ -80,7 +80,7 @@ def require_trainable(study: Study) -> None:
 def is_simulated(folder: Path, split: str) -> bool:
     """Whether every trajectory of a split was committed to the data folder."""
     path = folder / f"{split}.zarr"
-    return path.exists() and bool(Ensemble.open(path).committed.all())
+    return path.exists() and bool(TrajectoryDataset.open(path).committed.all())
 
 
 def tests(study: Study) -> list[str]:
@@ -88,25 +88,25 @@ def tests(study: Study) -> list[str]:
     return [name for name in study.simulation.splits() if name not in FITTED_ON and not name.endswith(REPEAT)]
 
 
-def open_split(folder: Path, split: str) -> Ensemble:
-    """One ensemble of a data folder.
+def open_split(folder: Path, split: str) -> TrajectoryDataset:
+    """One data set of a data folder.
 
     Raises
     ------
-    EnsembleError
+    DatasetError
         If it is missing or unfinished.
     """
     path = Path(folder) / f"{split}.zarr"
     if not path.exists():
-        raise EnsembleError(f"{folder} has no {split}.zarr; 'setclosure simulate CONFIG --out {folder}' makes it.")
-    ensemble = Ensemble.open(path)
-    missing = ensemble.n_trajectories - int(ensemble.committed.sum())
+        raise DatasetError(f"{folder} has no {split}.zarr; 'setclosure simulate CONFIG --out {folder}' makes it.")
+    data = TrajectoryDataset.open(path)
+    missing = data.n_trajectories - int(data.committed.sum())
     if missing:
-        raise EnsembleError(
-            f"{path} lacks {missing} of its {ensemble.n_trajectories} trajectories: the simulation was stopped. "
+        raise DatasetError(
+            f"{path} lacks {missing} of its {data.n_trajectories} trajectories: the simulation was stopped. "
             f"Run the same 'setclosure simulate' again; it goes on where it was."
         )
-    return ensemble
+    return data
 
 
 def train(
@@ -117,34 +117,34 @@ def train(
     run: Run | None = None,
     reuse: Sequence[Path] = (),
 ) -> Run:
-    """Train every seed of a study on the ensembles in ``data``, in a run folder made here or in ``run``.
+    """Train every seed of a study on the data sets in ``data``, in a run folder made here or in ``run``.
 
     From the run folders ``reuse`` the first stage of a seed is taken where it is the same (see
     :meth:`ClosureModel.fit`).
 
     Raises
     ------
-    EnsembleError
+    DatasetError
         If the data are missing, unfinished, or of another simulation than the study's.
     ConfigurationError
         If Lightning's trainer cannot be had here as the study wants it.
     """
-    ensembles = {split: open_split(data, split) for split in FITTED_ON}  # before a run folder is made in vain
-    for split, ensemble in ensembles.items():
-        if "simulator" in ensemble.provenance:  # data from elsewhere do not say what they are
+    datasets = {split: open_split(data, split) for split in FITTED_ON}  # before a run folder is made in vain
+    for split, data in datasets.items():
+        if "simulator" in data.provenance:  # data from elsewhere do not say what they are
             simulator, n = study.simulation.splits()[split]
-            require_campaign(ensemble, simulator, n, study.simulation.seed, split)
+            require_campaign(data, simulator, n, study.simulation.seed, split)
     if run is None:
         require_devices(study.training.trainer)  # likewise
         run = Run.create(study, folder, resume)
-    run.use_data(ensembles)
+    run.use_data(datasets)
     for seed in study.seeds:
         target = run.seed_folder(seed)
         if run.is_trained(seed):
             continue  # finished before a kill
         model = ClosureModel(study.model).fit(
-            ensembles["train"],
-            ensembles["validation"],
+            datasets["train"],
+            datasets["validation"],
             training=study.training,
             seed=seed,
             folder=target / "fit",
@@ -165,22 +165,22 @@ def evaluate(folder: Path, data: Path) -> dict[str, object]:
     """
     run = Run(folder)
     splits = tests(run.study)
-    ensembles = {split: open_split(data, split) for split in (*FITTED_ON, *splits)}
-    run.use_data(ensembles)
+    datasets = {split: open_split(data, split) for split in (*FITTED_ON, *splits)}
+    run.use_data(datasets)
     per_seed = []
     for seed in run.study.seeds:
         target = run.trained(seed)
         start = time.perf_counter()
         model = ClosureModel.load(target / "model")
         rows = {
-            split: evaluate_split(model, ensembles[split], target / "evaluation" / f"{split}.npz", run.study.unit_range)
+            split: evaluate_split(model, datasets[split], target / "evaluation" / f"{split}.npz", run.study.unit_range)
             for split in splits
-            if model.parts.autoencoder.takes(ensembles[split])
+            if model.parts.autoencoder.takes(datasets[split])
         }
-        deviation = permutation_test(model, ensembles[splits[0]], target / "evaluation" / "permutation.npz")
-        snapshots(model, ensembles[splits[0]], target / "evaluation" / "snapshots.npz")
+        deviation = permutation_test(model, datasets[splits[0]], target / "evaluation" / "permutation.npz")
+        snapshots(model, datasets[splits[0]], target / "evaluation" / "snapshots.npz")
         for split in rows:
-            image_video(model, ensembles[split], target / "evaluation" / f"{split}.gif")
+            image_video(model, datasets[split], target / "evaluation" / f"{split}.gif")
         seconds = {"simulate": _simulation_seconds(data), **read_json(target / "seconds.json")}
         seconds["evaluate"] = time.perf_counter() - start
         by_metric = {

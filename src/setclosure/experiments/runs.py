@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.differences import require_same
 from setclosure.errors import RunError, SchemaVersionError
 from setclosure.files import read_json, write_json
@@ -90,7 +90,7 @@ class Run:
                 "status": "started",
                 "seeds": list(study.seeds),
                 "provenance": provenance(),
-                "ensembles": {},
+                "data sets": {},
                 "bandwidth": study.model.bandwidth,
                 "closure_dim": study.model.closure_dim,
             },
@@ -133,8 +133,8 @@ class Run:
             raise RunError(f"{target / 'model'} is missing, and was there. Restore it, or train in another folder.")
         return target
 
-    def use_data(self, ensembles: dict[str, Ensemble]) -> None:
-        """Note the ensembles of this run.
+    def use_data(self, datasets: dict[str, TrajectoryDataset]) -> None:
+        """Note the data sets of this run.
 
         Raises
         ------
@@ -148,16 +148,16 @@ class Run:
                 "n_frames": e.n_frames,
                 "max_particles": e.max_particles,
             }
-            for split, e in ensembles.items()
+            for split, e in datasets.items()
         }
-        known = self.facts["ensembles"]
+        known = self.facts["data sets"]
         require_same(
             {split: facts for split, facts in known.items() if split in now},
             {split: facts for split, facts in now.items() if split in known},
             f"the data are not those of {self.folder}",
             "Give the data folder that the run was trained on, or train a new run.",
         )
-        self.update(ensembles=known | now)
+        self.update(datasets=known | now)
 
 
 def _unfinished(path: Path) -> bool:

@@ -1,1 +1,1 @@
-"""Training: stage one (the autoencoder), stage two (the macro dynamics), through Lightning, exactly resumable."""
+"""Fitting: the estimator, stage one (the autoencoder), stage two (the dynamics), through Lightning, exactly resumable."""

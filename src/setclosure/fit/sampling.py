@@ -1,8 +1,8 @@
-"""Which microstates a training step sees: a function of (seed, step, rank) alone, never of what came before."""
+"""Draws of training examples: a function of (seed, step, rank) alone, never of what came before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -10,44 +10,71 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from setclosure.fit.macrostates import Macrostates
 from setclosure.seeds import numpy_stream
+from setclosure.trajectories.transitions import Transitions
 
 T_co = TypeVar("T_co", covariant=True)
+
+Window = tuple[Tensor, Tensor, Tensor]
+"""Training examples of stage two: macrostates ``(B, L, D)``, context ``(B, L, p)``, times between ``(B, L − 1)``."""
 
 
 class FrameSampler:
     """Draws (trajectory, frame) pairs, a share of them where the observable changes fast.
 
-    With probability ``1 - transient_share`` a frame is uniform; else its probability is proportional to the
-    root-mean-square change of the observables to the next frame over the training trajectories. Relaxing systems
-    spend most frames near their end state, and learn most of what matters in the others.
+    With probability ``1 - transient_share`` a frame is uniform among those that may be drawn; else the probability of
+    its number is proportional to the root-mean-square change of the observables to the next frame, over the training
+    trajectories. Relaxing systems spend most frames near their end state, and learn most of what matters in the others.
 
     Parameters
     ----------
-    observables : array
-        Observables of the training trajectories, ``(M, T, o)``.
+    observables : sequence of array
+        Observables of the training trajectories, ``(T_m, o)`` each.
     transient_share : float
         Between 0 and 1.
-    last : bool
-        Whether the last frame may be drawn (not when the next frame is needed, too).
+    pairs : Transitions, optional
+        Where the next frame is needed, too: the pairs of frames that may be drawn. By default every frame may.
     """
 
-    def __init__(self, observables: np.ndarray, transient_share: float, last: bool = True) -> None:
-        z = observables.astype(np.float64)
-        scale = z.std(axis=(0, 1)) + 1e-300
-        change = np.sqrt(np.mean((np.diff(z, axis=1) / scale) ** 2, axis=(0, 2)))  # (T - 1,)
-        if last:
-            change = np.append(change, change[-1])
-        T = len(change)
-        active = change / change.sum() if change.sum() > 0 else np.full(T, 1 / T)
-        self.probability = (1 - transient_share) / T + transient_share * active
+    def __init__(
+        self, observables: Sequence[np.ndarray], transient_share: float, pairs: Transitions | None = None
+    ) -> None:
+        lengths = np.array([len(z) for z in observables])
+        T = int(lengths.max())
+        if pairs is None:
+            trajectory, frame = np.repeat(np.arange(len(lengths)), lengths), np.concatenate([*map(np.arange, lengths)])
+        else:
+            trajectory, frame = pairs.trajectory, pairs.frame
+        order = np.lexsort((trajectory, frame))
+        self._members = trajectory[order]  # of each frame number in turn
+        self._counts = np.bincount(frame, minlength=T)
+        self._first = np.cumsum(self._counts) - self._counts
+        change = _changes(observables, T)
+        active = change * self._counts
+        share = active / active.sum() if active.sum() > 0 else self._counts / self._counts.sum()
+        self.probability = (1 - transient_share) * self._counts / self._counts.sum() + transient_share * share
         self.cumulative = np.cumsum(self.probability)
-        self.n_trajectories = len(observables)
+        self._last = int(np.flatnonzero(self._counts)[-1])
 
     def __call__(self, n: int, stream: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw ``n`` trajectory indices and frame indices."""
         frames = np.searchsorted(self.cumulative, stream.random(n) * self.cumulative[-1], side="right")
-        return stream.integers(self.n_trajectories, size=n), np.minimum(frames, len(self.cumulative) - 1)
+        frames = np.minimum(frames, self._last)
+        member = stream.integers(self._counts[frames])
+        return self._members[self._first[frames] + member], frames
+
+
+def _changes(observables: Sequence[np.ndarray], T: int) -> np.ndarray:
+    """Root-mean-square change of the observables after each frame, over the trajectories that go on there, ``(T,)``."""
+    scale = np.concatenate(observables).astype(np.float64).std(axis=0) + 1e-300
+    total, count = np.zeros(T), np.zeros(T)
+    for z in observables:
+        change = np.mean((np.diff(z.astype(np.float64), axis=0) / scale) ** 2, axis=1)
+        change = np.append(change, change[-1:])  # of the last frame, which has no next one
+        total[: len(change)] += change
+        count[: len(change)] += 1
+    return np.asarray(np.sqrt(total / np.maximum(count, 1)))
 
 
 class BatchOfStep(Protocol[T_co]):
@@ -73,10 +100,10 @@ class Steps(Dataset[T_co], Generic[T_co]):
 
 
 class EpochOfSteps(Sampler[int]):
-    """The steps from those that are done to the next validation.
+    """The steps from those that are done to the next validation; the last epoch may be shorter.
 
     Where it begins follows from the optimiser steps that are done, not from a count of epochs: Lightning's own count
-    is off by one after a resume. All epochs have one length (the settings see to it), on which that resume counts.
+    is off by one after a resume.
     """
 
     def __init__(self, n_steps: int, steps_per_epoch: int, done: Callable[[], int]) -> None:
@@ -99,15 +126,40 @@ def step_loader(
     return DataLoader(steps, batch_size=None, sampler=sampler, num_workers=workers, generator=own)
 
 
-class PairBatches:
-    """One-step pairs (z_t, z_{t+1}) of macrostates ``(M, T, D)``, drawn by a :class:`FrameSampler`."""
+class WindowBatches:
+    """Training examples of stage two: consecutive macrostates, drawn by a :class:`FrameSampler`.
 
-    def __init__(self, macrostates: Tensor, sampler: FrameSampler, n_pairs: int) -> None:
-        self.flat = macrostates.flatten(0, 1)  # (M·T, D)
-        self.n_frames, self.sampler, self.n_pairs = macrostates.shape[1], sampler, n_pairs
+    Parameters
+    ----------
+    macrostates : Macrostates
+        Where they come from.
+    transient_share : float
+        See :class:`FrameSampler`.
+    n_examples : int
+        Examples in a batch.
+    n_observables : int
+        Columns whose change guides the sampler.
+    """
 
-    def __call__(self, stream: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Draw ``(n_pairs, D)`` states and their successors."""
-        trajectories, frames = self.sampler(self.n_pairs, stream)
-        index = torch.from_numpy(trajectories * self.n_frames + frames)
-        return self.flat[index], self.flat[index + 1]
+    def __init__(self, macrostates: Macrostates, transient_share: float, n_examples: int, n_observables: int) -> None:
+        self.macrostates, self.n_examples = macrostates, n_examples
+        V, M = macrostates.n_views, len(macrostates.lengths)
+        pairs = macrostates.transitions
+        all_views = Transitions(
+            (np.arange(V)[:, None] * M + pairs.trajectory).ravel(),
+            np.tile(pairs.frame, V),
+            np.tile(pairs.ratio, V),
+            pairs.n_gaps,
+        )
+        self.sampler = FrameSampler(macrostates.observables(n_observables), transient_share, all_views)
+        self._first = np.concatenate([macrostates.first_rows + v * macrostates.n_frames for v in range(V)])
+        rows, ratio = macrostates.pairs
+        self._ratio = torch.ones(len(macrostates.z))
+        self._ratio[rows] = ratio
+
+    def __call__(self, stream: np.random.Generator) -> Window:
+        """Draw macrostates ``(B, 2, D)``, their context ``(B, 2, p)`` and the times between them ``(B, 1)``."""
+        trajectories, frames = self.sampler(self.n_examples, stream)
+        row = torch.from_numpy(self._first[trajectories] + frames)
+        both = torch.stack([row, row + 1], dim=1)
+        return self.macrostates.z[both], self.macrostates.context[both], self._ratio[row][:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,40 +10,61 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from setclosure.model.autoencoder import Autoencoder
-from setclosure.trajectories.batching import MicrostateSource
-from setclosure.dynamics.likelihood import one_step_loss
-from setclosure.dynamics.macro_dynamics import MacroDynamics
-from setclosure.sets.microstates import MicrostateBatch
-from setclosure.seeds import numpy_stream, torch_stream
-from setclosure.sets.coordinates import random_orthogonal, rotated
+from setclosure.dynamics.base import Dynamics
+from setclosure.dynamics.statistics import Statistics
 from setclosure.fit.sampling import FrameSampler, Steps
 from setclosure.fit.settings import StageOneSettings, TrainerSettings
 from setclosure.fit.trainer import History, Stage, train
+from setclosure.model.autoencoder import Autoencoder
+from setclosure.seeds import numpy_stream, torch_stream
+from setclosure.sets.coordinates import random_orthogonal, rotated
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.trajectories.batching import MicrostateSource
+from setclosure.trajectories.layout import Array
+from setclosure.trajectories.transitions import Transitions
 
 STATISTICS_SETS = 1024
-"""Microstates from which the particle frame is fitted."""
+"""Microstates from which the coordinates are fitted."""
 
-
-JointDynamics = tuple[MacroDynamics, float]
+JointDynamics = tuple[Dynamics, float]
 """The macro dynamics that shapes the encoder in the joint objective, and its weight λ_dyn."""
 
 
 @dataclass(frozen=True)
+class NextFrames:
+    """The frames after those of a batch, for the joint objective.
+
+    Attributes
+    ----------
+    microstates : MicrostateBatch
+        The B microstates one frame later.
+    observables, context : Tensor
+        z̄ ``(B, 2, o)`` and context ``(B, 2, p)`` at both frames.
+    dt : Tensor
+        The times between them in time steps, ``(B, 1)``.
+    """
+
+    microstates: MicrostateBatch
+    observables: Tensor
+    context: Tensor
+    dt: Tensor
+
+    def to(self, *args: Any, **kwargs: Any) -> NextFrames:
+        """Give the same frames on another device."""
+        return NextFrames(*(getattr(self, f.name).to(*args, **kwargs) for f in fields(self)))
+
+
+@dataclass(frozen=True)
 class Frames:
-    """Microstates of a batch and, for the joint objective, those of the next frame, with their observables."""
+    """Microstates of a batch and, for the joint objective, the frames after them."""
 
     now: MicrostateBatch
-    after: MicrostateBatch | None = None
-    observables: Tensor | None = None  # (B, 2, o)
+    after: NextFrames | None = None
 
     def to(self, *args: Any, **kwargs: Any) -> Frames:
-        """The same frames on another device."""
-        return Frames(
-            self.now.to(*args, **kwargs),
-            None if self.after is None else self.after.to(*args, **kwargs),
-            None if self.observables is None else self.observables.to(*args, **kwargs),
-        )
+        """Give the same frames on another device."""
+        after = None if self.after is None else self.after.to(*args, **kwargs)
+        return Frames(self.now.to(*args, **kwargs), after)
 
 
 class FrameDraws(Protocol):
@@ -67,28 +88,31 @@ class FrameBatches:
         Where microstates come from.
     trajectories : array
         Indices of the trajectories that may be drawn.
-    observables : array
-        Their observables ``(M, T, o)``.
+    observables, context : list of array
+        Their observables ``(T_m, o)`` and context ``(T_m, p)``.
     n_sets : int
         Microstates in a batch.
     transient_share : float
-        See :class:`FrameSampler`.
-    pairs : bool
-        Whether to draw the next frames, too.
+        See :class:`~setclosure.fit.sampling.FrameSampler`.
+    pairs : Transitions, optional
+        The pairs of frames to draw, if the next frames are needed, too.
     """
 
     def __init__(
         self,
         source: MicrostateSource,
-        trajectories: np.ndarray,
-        observables: np.ndarray,
+        trajectories: Array,
+        observables: list[Array],
+        context: list[Array],
         n_sets: int,
         transient_share: float,
-        pairs: bool,
+        pairs: Transitions | None = None,
     ) -> None:
-        self.source, self.trajectories, self.observables = source, trajectories, observables
-        self.sampler = FrameSampler(observables, transient_share, last=not pairs)
+        self.source, self.trajectories, self.observables, self.context = source, trajectories, observables, context
+        self.sampler = FrameSampler(observables, transient_share, pairs)
         self.n_sets, self.pairs = n_sets, pairs
+        if pairs is not None:
+            self._ratio = dict(zip(zip(pairs.trajectory, pairs.frame, strict=True), pairs.ratio, strict=True))
 
     def __call__(self, stream: np.random.Generator) -> Frames:
         """Draw one batch."""
@@ -98,11 +122,16 @@ class FrameBatches:
         """Draw ``n_sets`` microstates."""
         m, t = self.sampler(n_sets, stream)
         now = self.source.batch(self.trajectories[m], t)
-        if not self.pairs:
+        if self.pairs is None:
             return Frames(now)
         after = self.source.batch(self.trajectories[m], t + 1)
-        z = np.stack([self.observables[m, t], self.observables[m, t + 1]], axis=1)
-        return Frames(now, after, torch.as_tensor(z, dtype=now.points.dtype))
+        both = list(zip(m, t, strict=True))
+        z, u = (
+            np.stack([np.stack([of[i][k], of[i][k + 1]]) for i, k in both]) for of in (self.observables, self.context)
+        )
+        dt = np.array([[self._ratio[i, k]] for i, k in both])
+        of_batch = (torch.as_tensor(part, dtype=now.points.dtype) for part in (z, u, dt))
+        return Frames(now, NextFrames(after, *of_batch))
 
 
 class StageOne(Stage):
@@ -138,35 +167,33 @@ class StageOne(Stage):
         self.weight = joint[1] if joint else 0.0
 
     def training_step(self, batch: Frames, batch_idx: int) -> Tensor:
-        """Mean loss of a batch."""
+        """Give the mean loss of a batch."""
         stream = torch_stream(self.seed, "stage one", self.global_step, self.global_rank, device=self.device)
         return self._loss(batch, stream)
 
-    def validation_step(self, batch: Frames, batch_idx: int) -> None:
-        """Log the loss of the validation microstates, always with the same random numbers."""
-        stream = torch_stream(self.seed, "stage one", "validation", device=self.device)
-        self.log("validation_loss", self._loss(batch, stream), sync_dist=True, batch_size=1)
+    def validation_loss(self, batch: Frames) -> Tensor:
+        """Give the loss of the validation microstates, always with the same random numbers."""
+        return self._loss(batch, torch_stream(self.seed, "stage one", "validation", device=self.device))
 
     def _loss(self, batch: Frames, stream: torch.Generator) -> Tensor:
         now, after = batch.now, batch.after
+        later = None if after is None else after.microstates
         if self.autoencoder.ordered:
             now = now.permuted(stream)
-            after = None if after is None else after.permuted(stream)
+            later = None if later is None else later.permuted(stream)
         if self.autoencoder.settings.symmetry == "euclidean":
-            turn = random_orthogonal(len(now), now.n_features, stream, self.device)
+            turn = random_orthogonal(len(now), now.roles.position, stream, self.device)
             now = rotated(now, turn)
-            after = None if after is None else rotated(after, turn)
+            later = None if later is None else rotated(later, turn)
         loss = torch.zeros((), device=self.device)
-        if self.autoencoder.reconstruction is not None:
+        if self.autoencoder.decoder is not None:
             loss = loss + self.autoencoder.loss(now, stream).mean()
-        if self.dynamics is not None and after is not None and batch.observables is not None:
-            z = torch.stack([self.autoencoder(now), self.autoencoder(after)], dim=1)
-            z = torch.cat([batch.observables, z], dim=-1)  # (B, 2, o + S c)
-            with self.dynamics.measured_on(z):
-                of_dynamics = one_step_loss(self.dynamics, z[:, 0], z[:, 1]).mean()
-                if self.dynamics.is_stochastic:  # a density in units of the increments: in physical ones, less is more
-                    of_dynamics = of_dynamics - self.dynamics.rate_scale.log().sum()
-            loss = loss + self.weight * of_dynamics
+        if self.dynamics is not None and after is not None and later is not None:
+            closures = torch.stack([self.autoencoder(now), self.autoencoder(later)], dim=1)
+            z = torch.cat([after.observables, closures], dim=-1)  # (B, 2, o + S c)
+            # in the units of the batch, with gradients through them: a closure that shrinks gains nothing
+            units = Statistics.of(z, self.dynamics.changes(z[:, :1], z[:, 1:], after.dt[:, None]))
+            loss = loss + self.weight * self.dynamics.loss(z, after.context, after.dt, units).mean()
         return loss
 
 
@@ -181,7 +208,7 @@ def train_autoencoder(
     joint: JointDynamics | None = None,
     resume: bool = False,
 ) -> History:
-    """Fit the particle frame, then encoder and decoder; return one row of history for each epoch.
+    """Fit the coordinates, then encoder and decoder; return one row of history for each epoch.
 
     Parameters
     ----------
@@ -202,7 +229,7 @@ def train_autoencoder(
     resume : bool
         Go on from the newest checkpoint in ``folder``.
     """
-    autoencoder.frame.fit(training.draw(STATISTICS_SETS, numpy_stream(seed, "stage one", "statistics")).now)
+    autoencoder.coordinates.fit(training.draw(STATISTICS_SETS, numpy_stream(seed, "stage one", "statistics")).now)
     return train(
         StageOne(autoencoder, settings, seed, joint),
         Steps(training, settings.steps, seed, "stage one"),

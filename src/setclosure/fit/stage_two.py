@@ -7,50 +7,50 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from setclosure.dynamics.likelihood import one_step_loss
-from setclosure.dynamics.macro_dynamics import MacroDynamics
-from setclosure.errors import EnsembleError
-from setclosure.fit.sampling import FrameSampler, PairBatches, Steps
+from setclosure.dynamics.base import Dynamics
+from setclosure.fit.macrostates import Macrostates
+from setclosure.fit.sampling import Steps, Window, WindowBatches
 from setclosure.fit.settings import StageTwoSettings, TrainerSettings
 from setclosure.fit.trainer import History, Stage, train
 
-Pairs = tuple[Tensor, Tensor]
+VALIDATION_EXAMPLES = 16384
+"""Training examples of the validation loss."""
 
 
 class StageTwo(Stage):
-    """One-step squared error, or the Euler–Maruyama likelihood of Eq. 5 when there is a diffusion."""
+    """The loss of the dynamics itself, averaged over training examples."""
 
-    def __init__(self, dynamics: MacroDynamics, settings: StageTwoSettings) -> None:
+    def __init__(self, dynamics: Dynamics, settings: StageTwoSettings) -> None:
         super().__init__(settings)
         self.dynamics = dynamics
 
-    def training_step(self, batch: Pairs, batch_idx: int) -> Tensor:
-        """Mean loss of a batch of pairs."""
-        return one_step_loss(self.dynamics, *batch).mean()
+    def training_step(self, batch: Window, batch_idx: int) -> Tensor:
+        """Give the mean loss of a batch of examples."""
+        return self.dynamics.loss(*batch).mean()
 
-    def validation_step(self, batch: Pairs, batch_idx: int) -> None:
-        """Log the mean loss of the validation pairs."""
-        self.log("validation_loss", one_step_loss(self.dynamics, *batch).mean(), sync_dist=True, batch_size=1)
+    def validation_loss(self, batch: Window) -> Tensor:
+        """Give the mean loss of the validation examples."""
+        return self.dynamics.loss(*batch).mean()
 
 
 def train_dynamics(
-    dynamics: MacroDynamics,
-    macrostates: Tensor,
-    validation: Tensor,
+    dynamics: Dynamics,
+    training: Macrostates,
+    validation: Macrostates,
     settings: StageTwoSettings,
     seed: int,
     folder: Path,
     trainer: TrainerSettings | None = None,
     resume: bool = False,
 ) -> History:
-    """Fit drift and diffusion to macrostates; statistics come from the training macrostates alone.
+    """Fit the dynamics to macrostates; statistics come from the training macrostates alone.
 
     Parameters
     ----------
-    dynamics : MacroDynamics
+    dynamics : Dynamics
         Trained in place.
-    macrostates, validation : Tensor
-        z = [z̄, ẑ] of the training and validation trajectories, ``(M, T, D)``.
+    training, validation : Macrostates
+        z = [z̄, ẑ] of the training and validation trajectories.
     settings : StageTwoSettings
         Budget and optimiser.
     seed : int
@@ -69,16 +69,14 @@ def train_dynamics(
 
     Raises
     ------
-    EnsembleError
-        If the trajectories have a single frame: there is no step to learn.
+    TrainingError
+        If no two frames follow each other: there is no step to learn.
     """
-    if macrostates.shape[1] < 2:
-        raise EnsembleError("trajectories of one frame have no step to learn from; record at least two frames.")
-    dynamics.set_statistics(macrostates)
+    rows, ratio = training.pairs
+    dynamics.set_statistics(training.z, training.context, rows, ratio)
     n = dynamics.n_observables
-    sampler = FrameSampler(macrostates[..., :n].numpy(), settings.transient_share, last=False)
-    draw = PairBatches(macrostates, sampler, settings.batch_pairs)
-    check = PairBatches(validation, FrameSampler(validation[..., :n].numpy(), 0.0, last=False), 16384)
+    draw = WindowBatches(training, settings.transient_share, settings.batch_pairs, n)
+    check = WindowBatches(validation, 0.0, VALIDATION_EXAMPLES, n)
     return train(
         StageTwo(dynamics, settings),
         Steps(draw, settings.steps, seed, "stage two"),

@@ -15,7 +15,6 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from setclosure.errors import ConfigurationError, MissingExtraError, TrainingError
 from setclosure.progress import progress
@@ -27,7 +26,7 @@ History = list[dict[str, float]]
 
 
 class Stage(LightningModule):
-    """What the stages share: AdamW with warm-up and a cosine schedule, and losses that must be finite.
+    """The base of the stages: AdamW with warm-up and a cosine schedule, and losses that must be finite.
 
     Parameters
     ----------
@@ -52,6 +51,10 @@ class Stage(LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def validation_loss(self, batch: Any) -> Tensor:
+        """Give the loss of the one batch of validation examples."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its validation loss is")
+
     def _rate(self, step: int) -> float:
         warmup = max(1, round(self.settings.warmup * self.n_steps))
         if step < warmup:
@@ -62,13 +65,13 @@ class Stage(LightningModule):
 
 
 class _Recorder(Callback):
-    """Keeps the history of losses in the checkpoint, stops when told to by it, shows progress.
+    """Validates at the end of every epoch, keeps the history of losses in the checkpoint, and shows progress.
 
     Early stopping is decided by the history alone, so that a resumed training stops where it would have stopped.
     """
 
-    def __init__(self, what: str, patience: int | None, advance: Any) -> None:
-        self.what, self.patience, self.advance = what, patience, advance
+    def __init__(self, what: str, validation: Any, patience: int | None, advance: Any) -> None:
+        self.what, self.validation, self.patience, self.advance = what, validation, patience, advance
         self.rows: History = []
         self.total: Tensor | None = None
         self.count, self.seconds, self.started = 0, 0.0, 0.0
@@ -88,9 +91,10 @@ class _Recorder(Callback):
             last = self.rows[-1]["validation_loss"] if self.rows else math.nan
             self.advance(trainer.global_step, f"validation loss {last:.4g}" if self.rows else "")
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking or self.total is None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.total is None:
             return
+        loss = self._validate(trainer, pl_module)
         now = time.monotonic()
         self.seconds += now - self.started
         self.started = now
@@ -98,10 +102,11 @@ class _Recorder(Callback):
             "step": float(trainer.global_step),
             "seconds": self.seconds,
             "train_loss": float(self.total) / self.count,
-            "validation_loss": float(trainer.callback_metrics["validation_loss"]),
+            "validation_loss": loss,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
         }
         self.total, self.count = None, 0
+        pl_module.log("validation_loss", loss)
         if not math.isfinite(row["train_loss"]) or not math.isfinite(row["validation_loss"]):
             raise TrainingError(
                 f"{self.what}: the loss is not finite at step {trainer.global_step}. Lower the learning rate, or set "
@@ -110,6 +115,16 @@ class _Recorder(Callback):
         self.rows.append(row)
         self.advance(trainer.global_step, f"validation loss {row['validation_loss']:.4g}")
         trainer.should_stop = trainer.should_stop or self.exhausted
+
+    def _validate(self, trainer: Trainer, pl_module: LightningModule) -> float:
+        """Give the validation loss; all devices have the same weights and the same batch."""
+        if not isinstance(pl_module, Stage):
+            raise TypeError(f"a {type(pl_module).__name__} is no stage of training")
+        pl_module.eval()
+        with torch.inference_mode(), trainer.precision_plugin.val_step_context():
+            loss = float(pl_module.validation_loss(trainer.strategy.batch_to_device(self.validation)))
+        pl_module.train()
+        return loss
 
     @property
     def exhausted(self) -> bool:
@@ -126,21 +141,6 @@ class _Recorder(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.seconds = list(state_dict["rows"]), state_dict["seconds"]
-
-
-class _One(Dataset[Any]):
-    """A data set of one batch."""
-
-    def __init__(self, batch: Any) -> None:
-        self.batch = batch
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, index: int) -> Any:
-        if index:
-            raise IndexError(index)
-        return self.batch
 
 
 def train(
@@ -185,9 +185,10 @@ def train(
     checkpoint = newest_checkpoint(folder) if resume else None
     with progress(what, len(steps), "steps") as advance, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
         warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        recorder = _Recorder(what, settings.patience, advance)
+        recorder = _Recorder(what, validation, settings.patience, advance)
         trainer = _trainer(
             trainer_settings,
             max_steps=len(steps),
@@ -205,7 +206,6 @@ def train(
             trainer.fit(
                 stage,
                 step_loader(steps, settings.steps_per_epoch, lambda: trainer.global_step, workers),
-                DataLoader(_One(validation), batch_size=None, generator=torch.Generator()),
                 ckpt_path=checkpoint,
             )
         except SystemExit as error:  # Lightning turns Ctrl-C into exit(1)

@@ -1,106 +1,59 @@
-"""ClosureModel: fit, encode, predict, check, save, load."""
+"""Closure models encode, check, predict, and are saved and loaded."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from setclosure.model.autoencoder import ModelSettings
-from setclosure.trajectories.dataset import Ensemble
-from setclosure.trajectories.layout import GIVEN
-from setclosure.dynamics.rollout import RolloutStatus, rollout
 from setclosure.errors import ModelError
-from setclosure.sets.microstates import MicrostateBatch, as_microstates
+from setclosure.model.context import read_context
+from setclosure.model.facts import ModelFacts
+from setclosure.model.files import ModelFile, read_model, write_model
 from setclosure.model.parts import ModelParts
-from setclosure.observables.registered import Observable, as_observable, get_observable
+from setclosure.model.prediction import Prediction, worst_of
 from setclosure.model.range_check import RangeCheck
-from setclosure.seeds import seeded, torch_stream
+from setclosure.model.specification import ModelSettings
+from setclosure.observables.registered import Observable, as_observable, get_observable
+from setclosure.seeds import torch_stream
 from setclosure.sets.coordinates import rotated, views
-from setclosure.fit.training import FitSettings, Training
+from setclosure.sets.microstates import MicrostateBatch, as_microstates
+from setclosure.trajectories.layout import GIVEN
+from setclosure.trajectories.transitions import rounding_of
 
-
-@dataclass(frozen=True)
-class Prediction:
-    """Rollouts from X_0 alone.
-
-    Attributes
-    ----------
-    times : array
-        ``(H + 1,)``, in the units of the ensemble, from zero.
-    observables : array
-        z̄, ``(B, R, H + 1, o)``; R samples of the noise (one for a deterministic model).
-    closure : array
-        ẑ, ``(B, R, H + 1, S·c)``.
-    status : array
-        :class:`RolloutStatus` of each path, ``(B, R)``.
-    step : array
-        Frame at which a path first diverged or left the training range, ``(B, R)``; -1 if it did not.
-    check : RangeCheck
-        Whether X_0 lies in the training range.
-    """
-
-    times: np.ndarray
-    observables: np.ndarray
-    closure: np.ndarray
-    status: np.ndarray
-    step: np.ndarray
-    check: RangeCheck
-
-    def worst(self) -> tuple[np.ndarray, np.ndarray]:
-        """The worst status of each microstate's paths ``(B,)``, and the first frame at which one had it ``(B,)``."""
-        status, step = _worst(self.status, self.step)
-        return status[:, 0], step[:, 0]
-
-    def message(self, b: int = 0) -> str:
-        """One sentence about the worst path of microstate ``b`` and its start."""
-        of_all, steps = self.worst()
-        status, step = RolloutStatus(int(of_all[b])), int(steps[b])
-        where = f" at frame {step}" if step >= 0 else ""
-        return f"{status.name.lower()}{where}; X_0 is {self.check.message(b)}"
-
-
-def _require_whole(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < least:
-        raise ModelError(f"{name} is a whole number of at least {least}; got {value!r}.")
-
-
-_SEVERITY = {int(RolloutStatus.OK): 0, int(RolloutStatus.OUTSIDE): 1, int(RolloutStatus.DIVERGED): 2}
-
-
-def _worst(status: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The worst status of the views ``(B, V)``, and the first frame at which one of them had it: ``(B, 1)`` each."""
-    severity = np.vectorize(_SEVERITY.__getitem__)(status)
-    is_worst = severity == severity.max(axis=1, keepdims=True)
-    first = np.where(is_worst, step, np.iinfo(step.dtype).max).argmin(axis=1)[:, None]
-    return np.take_along_axis(status, first, 1), np.take_along_axis(step, first, 1)
+History = dict[str, list[dict[str, float]]]
 
 
 class ClosureModel:
-    """The learned closure of unordered microstates, and the macro dynamics that it closes.
+    """A trained model: the closure of unordered microstates, and the macro dynamics that it closes.
+
+    :meth:`setclosure.ClosureEstimator.fit` gives one; :meth:`load` reads one.
 
     Parameters
     ----------
-    settings : ModelSettings, optional
-        Everything that defines the model; or give its fields as keywords.
+    settings : ModelSettings
+        Everything that defines the model.
+    parts : ModelParts
+        The trained parts.
     observable : callable, optional
-        φ̄, from microstates to ``(B, o)``; by default the function that is registered under the ensemble's
-        observable name.
-    **options : Any
-        Fields of :class:`ModelSettings`.
+        φ̄, from microstates to ``(B, o)``; by default the function that is registered under the name of the
+        observable.
+    history : dict, optional
+        The losses of each stage of the training, a row for each epoch.
+    seconds : dict, optional
+        The seconds that each step of the training took.
 
     Examples
     --------
     >>> import numpy as np, setclosure
-    >>> ensemble = setclosure.Ensemble.open("data/train.zarr")            # doctest: +SKIP
-    >>> model = setclosure.ClosureModel(closure_dim=8, bandwidth=0.01)    # doctest: +SKIP
-    >>> model.fit(ensemble).save("model")                                 # doctest: +SKIP
+    >>> data = setclosure.TrajectoryDataset.open("data/train.zarr")       # doctest: +SKIP
+    >>> estimator = setclosure.ClosureEstimator(closure_dim=8)            # doctest: +SKIP
+    >>> estimator.fit(data).save("model")                                 # doctest: +SKIP
     >>> x0 = np.random.normal(size=(300, 2))
     >>> model = setclosure.ClosureModel.load("model")                     # doctest: +SKIP
     >>> model.check(x0).message(0), model.predict(x0, steps=300).observables.shape  # doctest: +SKIP
@@ -108,116 +61,50 @@ class ClosureModel:
 
     def __init__(
         self,
-        settings: ModelSettings | None = None,
+        settings: ModelSettings,
+        parts: ModelParts,
         *,
         observable: Callable[[MicrostateBatch], Any] | None = None,
-        **options: Any,
+        history: History | None = None,
+        seconds: dict[str, float] | None = None,
     ) -> None:
-        if settings is not None and options:
-            raise ModelError("give either settings or their fields as keywords, not both.")
-        self.settings = settings or ModelSettings.parse(options)
+        self.settings, self.parts = settings, parts.eval().requires_grad_(False)
+        self.history, self.seconds = history or {}, seconds or {}
         self._observable = observable
-        self._parts: ModelParts | None = None
-        self.history: dict[str, list[dict[str, float]]] = {}
-        self.seconds: dict[str, float] = {}
 
-    # ------------------------------------------------------------------ training
-
-    def fit(
-        self,
-        ensemble: Ensemble,
-        validation: Ensemble | None = None,
-        *,
-        training: FitSettings | dict[str, Any] | None = None,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        resume: bool = False,
-        reuse: Sequence[Path] = (),
-    ) -> Self:
-        """Train both stages.
-
-        Parameters
-        ----------
-        ensemble : Ensemble
-            Training trajectories.
-        validation : Ensemble, optional
-            Validation trajectories; by default a fifth of ``ensemble``'s, split by trajectory.
-        training : FitSettings or dict, optional
-            Budgets of both stages, and the trainer; a dict has the keys of the section ``training`` of a configuration.
-        seed : int
-            Root seed: with the same data and machine it fixes every number.
-        folder : path, optional
-            Where checkpoints, macrostates and history stay, so that a killed fit can be resumed; a temporary
-            folder by default.
-        resume : bool
-            Go on with what is in ``folder``; refused if it belongs to other data or another configuration.
-        reuse : sequence of Path, optional
-            Folders of other fits. Encoder, decoder and macrostates are taken from one that would make the same (same
-            data, seed and settings up to stage two) instead of being trained again.
-
-        Raises
-        ------
-        ModelError
-            If an argument is of another kind.
-        RunError
-            If ``folder`` holds another fit, or one that ``resume`` does not continue.
-        """
-        for name, given in (("ensemble", ensemble), ("validation", ensemble if validation is None else validation)):
-            if not isinstance(given, Ensemble):
-                raise ModelError(
-                    f"{name} is a {type(given).__name__}; fit takes an Ensemble: Ensemble.from_arrays(path, points, …) "
-                    "makes one of arrays, Ensemble.open(path) reads one."
-                )
-        _require_whole("seed", seed, 0)
-        if resume and folder is None:
-            raise ModelError("a fit is resumed in the folder where it was begun: give folder=, or leave resume out.")
-        training = training if isinstance(training, FitSettings) else FitSettings.parse(training or {})
-        with tempfile.TemporaryDirectory(prefix="setclosure-") as temporary:
-            work = Training(
-                self.settings, training, ensemble, validation, seed, Path(folder or temporary), resume, reuse
-            )
-            with seeded(seed, "weights"):
-                parts = ModelParts.create(self.settings, ensemble)
-            self.history = {"stage_one": work.stage_one(parts.autoencoder)}
-            macrostates = work.macrostates(parts.autoencoder)
-            self.history["stage_two"] = work.stage_two(parts.dynamics, macrostates)
-            work.training_range(parts, macrostates)
-            self.seconds = work.seconds
-        self.adopt(parts)
-        return self
-
-    def adopt(self, parts: ModelParts) -> None:
-        """Take trained parts as this model's own."""
-        self._parts = parts.eval().requires_grad_(False)
-
-    # ------------------------------------------------------------------ use
+    def __repr__(self) -> str:
+        facts = self.facts
+        context = f", given {', '.join(facts.context_names)}" if facts.context_names else ""
+        unit = f" {facts.time_unit}" if facts.time_unit else ""
+        return (
+            f"ClosureModel of {facts.system}: method '{self.settings.method}', "
+            f"{self.parts.autoencoder.closure_dim} numbers of closure\n"
+            f"  predicts {', '.join(facts.observable_names)}{context}, every {facts.time_step:g}{unit}, "
+            f"{'with' if self.parts.dynamics.stochastic else 'without'} noise\n"
+            f"  reads particles of {', '.join(facts.species_names)} with features "
+            f"{', '.join(facts.kind.features.names)}"
+        )
 
     @property
-    def parts(self) -> ModelParts:
-        """The trained parts.
+    def facts(self) -> ModelFacts:
+        """Names, units and sizes of the training data."""
+        return self.parts.facts
 
-        Raises
-        ------
-        ModelError
-            Before :meth:`fit` or :meth:`load`.
-        """
-        if self._parts is None:
-            raise ModelError("this model has not been trained: call fit(ensemble), or ClosureModel.load(path).")
-        return self._parts
+    # ── use ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def encode(self, x: Any) -> np.ndarray:
-        """Closures ẑ of microstates, ``(B, S·c)``.
+        """Give the closures ẑ of microstates, ``(B, S·c)``.
 
         Parameters
         ----------
         x : array, list of arrays, or MicrostateBatch
             One microstate ``(N, d)``, several ``(B, N, d)``, or sets of different sizes.
         """
-        closure: np.ndarray = self.parts.autoencoder.encode(as_microstates(x)).numpy()
+        closure: np.ndarray = self.parts.autoencoder.encode(self._microstates(x)).numpy()
         return closure
 
     def observe(self, x: Any) -> np.ndarray:
-        """Observables z̄ = φ̄(X) of microstates, ``(B, o)``.
+        """Give the observables z̄ = φ̄(X) of microstates, ``(B, o)``.
 
         Raises
         ------
@@ -226,121 +113,131 @@ class ClosureModel:
         MicrostateError
             If the function gives another shape, or a number that is not finite.
         """
-        batch = as_microstates(x)
-        names = self.parts.observable_names
+        batch, names = self._microstates(x), self.facts.observable_names
         function = self._registered() if self._observable is None else as_observable(self._observable, names)
         z = function(batch)
         if z.shape[1] != len(names):
             raise ModelError(f"the observable gave {z.shape[1]} numbers; this model was trained on {list(names)}.")
         return z
 
+    @property
+    def can_observe(self) -> bool:
+        """Whether the function of the observable is known here."""
+        if self._observable is not None:
+            return True
+        try:
+            self._registered()
+        except ModelError:
+            return False
+        return True
+
     def check(self, x: Any, observables: Any = None) -> RangeCheck:
         """Say whether microstates lie in the range of the training data."""
-        batch = as_microstates(x)
-        z = self._macrostates(batch, observables, rotation=None)
-        return self._check(batch, z)
+        batch = self._microstates(x)
+        return self._check(batch, self._macrostates(batch, observables, rotation=None))
 
     def predict(
         self,
         x0: Any,
-        steps: int,
+        steps: int | None = None,
         *,
+        times: Any = None,
+        context: Any = None,
         samples: int = 1,
         seed: int = 0,
         observables: Any = None,
-        integrator: Literal["euler", "rk4"] = "euler",
+        check: bool = True,
     ) -> Prediction:
         """Roll the macro dynamics out from initial microstates alone (Algorithm 2).
 
-        Under ``euclidean`` symmetry the start is encoded in every view of :func:`setclosure.sets.coordinates.views`: a
-        deterministic prediction is the mean over the views, and sample r of a stochastic one starts in view r. Its
-        status is the worst of its views'; the mean includes the held states of a view that diverged.
+        Under ``euclidean`` symmetry the start is encoded in every view of :func:`setclosure.sets.coordinates.views`
+        (8 in the plane, 48 in space): a deterministic prediction is the mean over the views, and sample r of a
+        stochastic one starts in view r. Its status is the worst of its views'; the mean includes the held states of a
+        view that diverged.
 
         Parameters
         ----------
         x0 : array, list of arrays, or MicrostateBatch
             Initial microstates, as in :meth:`encode`.
-        steps : int
-            Frames to predict, H.
+        steps : int, optional
+            Frames to predict, H, one time step of the training data apart.
+        times : array, optional
+            Times of the frames instead, ``(H + 1,)``, rising; the first is that of the start.
+        context : optional
+            What is known from outside, where the model was trained with it: a dictionary with, for each name, a number
+            for all frames, a schedule ``(H + 1,)`` for all starts, or ``(B, 1)`` or ``(B, H + 1)`` for each; or an array
+            ``(p,)``, ``(H + 1, p)``, ``(B, 1, p)`` or ``(B, H + 1, p)``.
         samples : int
             Paths of the noise for each microstate, R (stochastic models).
         seed : int
             Of the noise.
         observables : array, optional
             z̄ at the start, ``(B, o)``, where the model cannot compute it.
-        integrator : {"euler", "rk4"}
-            As :func:`setclosure.dynamics.rollout.rollout`.
+        check : bool
+            Whether to compare the starts with the training range.
+
+        Raises
+        ------
+        ModelError
+            If an argument does not fit the model.
         """
-        _require_whole("steps", steps, 1)
+        dt, elapsed = self._frames(steps, times)
         _require_whole("samples", samples, 1)
-        batch = as_microstates(x0)
+        batch = self._microstates(x0)
         parts, n = self.parts, self.parts.dynamics.n_observables
-        stochastic = parts.dynamics.is_stochastic
+        stochastic = parts.dynamics.stochastic
         if samples > 1 and not stochastic:
             raise ModelError(
                 f"this model has no noise, so all of its {samples} samples would be one; leave samples at 1."
             )
+        known = read_context(context, self.facts.context_names, len(batch), len(dt) + 1)
         if observables is None:
             observables = self.observe(batch)  # once for all views: they share it
-        group = views(self.settings.symmetry, batch.n_features)
+        group = views(self.settings.symmetry, batch.roles.position)
         if stochastic:
             group = group[:samples]
         z0 = torch.stack([self._macrostates(batch, observables, g if len(group) > 1 else None) for g in group], dim=1)
-        check = self._check(batch, z0[:, 0])
+        found = self._check(batch, z0[:, 0]) if check else None
         if stochastic:
             z0 = z0[:, torch.arange(samples) % len(group)]
-        out = rollout(
-            parts.dynamics, z0.flatten(0, 1), steps, integrator=integrator, generator=torch_stream(seed, "rollout")
+        paths = known.repeat_interleave(z0.shape[1], dim=0)
+        out = parts.dynamics.simulate(
+            parts.dynamics.start(z0.flatten(0, 1)[:, None], paths[:, :1]),
+            paths,
+            dt,
+            generator=torch_stream(seed, "rollout"),
         )
-        states = out.states.reshape(len(batch), -1, steps + 1, z0.shape[-1]).numpy().astype(np.float64)
+        states = out.states.reshape(len(batch), -1, len(dt) + 1, z0.shape[-1]).numpy().astype(np.float64)
         status = out.status.reshape(len(batch), -1).numpy()
         step = out.step.reshape(len(batch), -1).numpy()
         if not stochastic:
-            status, step = _worst(status, step)
+            status, step = worst_of(status, step)
             mean = states[..., :n].mean(axis=1, keepdims=True)
             states = np.concatenate([mean, states[:, :1, :, n:]], axis=-1)  # closures stay those of the first view
-        times = np.arange(steps + 1) * parts.time_step
-        return Prediction(times, states[..., :n], states[..., n:], status, step, check)
+        facts = self.facts
+        return Prediction(
+            elapsed,
+            states[..., :n],
+            states[..., n:],
+            status,
+            step,
+            found,
+            facts.observable_names,
+            facts.observable_units,
+            facts.time_unit,
+        )
 
-    def _registered(self) -> Observable:
-        if self.parts.observable == GIVEN:
-            raise ModelError(
-                f"this model was trained on given values of {', '.join(self.parts.observable_names)}, and cannot "
-                "compute them: pass observables= of the start, or give load(path, observable=...) a function."
-            )
-        try:
-            return get_observable(self.parts.observable)
-        except Exception as error:
-            raise ModelError(
-                f"the observable '{self.parts.observable}' is not registered here: register it, give "
-                "ClosureModel(observable=...) or load(path, observable=...) the function, or pass observables=."
-            ) from error
-
-    def _macrostates(self, batch: MicrostateBatch, observables: Any, rotation: Tensor | None) -> Tensor:
-        """Macrostates z = [z̄, ẑ] of microstates, ``(B, D)``."""
-        self.parts.autoencoder.check_fits(batch)
-        z_bar = self.observe(batch) if observables is None else np.asarray(observables, dtype=np.float64)
-        if z_bar.ndim < 2 and len(self.parts.observable_names) == 1:
-            z_bar = z_bar.reshape(-1, 1)
-        if z_bar.shape != (len(batch), len(self.parts.observable_names)):
-            raise ModelError(
-                f"observables have shape {z_bar.shape}; expected ({len(batch)}, {len(self.parts.observable_names)})."
-            )
-        turned = batch if rotation is None else rotated(batch, rotation)
-        return torch.cat([torch.as_tensor(z_bar, dtype=torch.float32), self.parts.autoencoder.encode(turned)], dim=1)
-
-    def _check(self, batch: MicrostateBatch, z: Tensor) -> RangeCheck:
-        with torch.inference_mode():
-            standard = self.parts.dynamics.standardise(z)
-            return self.parts.range.check(standard, self.parts.autoencoder.encode_kl(batch))
-
-    # ------------------------------------------------------------------ files
+    # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def save(self, path: str | Path) -> None:
-        """Write the model to a folder: weights in safetensors, the rest in a JSON manifest."""
-        from setclosure.model.files import save
+        """Write the model to a folder: weights in safetensors, the rest in JSON.
 
-        save(self, Path(path))
+        Raises
+        ------
+        StorageError
+            If the folder may not be written or the disk is full.
+        """
+        write_model(Path(path), ModelFile(self.settings, self.facts, self.parts.state_dict(), self.history, self.seconds))
 
     @classmethod
     def load(cls, path: str | Path, observable: Callable[[MicrostateBatch], Any] | None = None) -> ClosureModel:
@@ -349,8 +246,67 @@ class ClosureModel:
         Raises
         ------
         ModelError, SchemaVersionError, DamagedFileError
-            If the folder is not a model, of a newer schema, or damaged.
+            If the folder is not a model, of another schema, or damaged.
         """
-        from setclosure.model.files import load
+        stored, parts = read_model(Path(path))
+        return cls(stored.settings, parts, observable=observable, history=stored.history, seconds=stored.seconds)
 
-        return load(Path(path), observable)
+    # ── within ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _microstates(self, x: Any) -> MicrostateBatch:
+        """Read microstates; those without roles of their own have the features of the training data."""
+        batch = as_microstates(x)
+        self.parts.autoencoder.check_fits(batch)
+        features = self.facts.kind.features
+        return batch if batch.roles == features else replace(batch, features=features, cell=batch.cell)
+
+    def _frames(self, steps: int | None, times: Any) -> tuple[Tensor, np.ndarray]:
+        """Give the times between frames in time steps ``(H,)``, and the times from the start ``(H + 1,)``."""
+        step = self.facts.time_step
+        if (steps is None) == (times is None):
+            raise ModelError("give either steps, the number of frames to predict, or their times.")
+        if times is None:
+            _require_whole("steps", steps, 1)
+            return torch.ones(int(steps or 1)), np.arange(int(steps or 1) + 1) * step
+        given = np.asarray(times, dtype=np.float64)
+        if given.ndim != 1 or len(given) < 2 or not np.isfinite(given).all() or (np.diff(given) <= 0).any():
+            raise ModelError(f"times have shape {given.shape}; expected (H + 1,) finite numbers that rise.")
+        dt = np.diff(given)
+        equal = np.abs(dt - step) <= max(1e-6 * step, rounding_of(given))
+        return torch.as_tensor(np.where(equal, 1.0, dt / step), dtype=torch.float32), given - given[0]
+
+    def _registered(self) -> Observable:
+        facts = self.facts
+        if facts.observable == GIVEN:
+            raise ModelError(
+                f"this model was trained on given values of {', '.join(facts.observable_names)}, and cannot "
+                "compute them: pass observables= of the start, or give load(path, observable=...) a function."
+            )
+        try:
+            return get_observable(facts.observable)
+        except Exception as error:
+            raise ModelError(
+                f"the observable '{facts.observable}' is not registered here: register it (--plugin FILE on the "
+                "command line), give ClosureModel.load(path, observable=...) the function, or pass observables=."
+            ) from error
+
+    def _macrostates(self, batch: MicrostateBatch, observables: Any, rotation: Tensor | None) -> Tensor:
+        """Give the macrostates z = [z̄, ẑ] of microstates, ``(B, D)``."""
+        o = len(self.facts.observable_names)
+        z_bar = self.observe(batch) if observables is None else np.asarray(observables, dtype=np.float64)
+        if z_bar.ndim < 2 and o == 1:
+            z_bar = z_bar.reshape(-1, 1)
+        if z_bar.shape != (len(batch), o):
+            raise ModelError(f"observables have shape {z_bar.shape}; expected ({len(batch)}, {o}).")
+        turned = batch if rotation is None else rotated(batch, rotation)
+        return torch.cat([torch.as_tensor(z_bar, dtype=torch.float32), self.parts.autoencoder.encode(turned)], dim=1)
+
+    def _check(self, batch: MicrostateBatch, z: Tensor) -> RangeCheck:
+        with torch.inference_mode():
+            standard = self.parts.dynamics.standardise(z)
+            return self.parts.range.check(standard, self.parts.autoencoder.score(batch))
+
+
+def _require_whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int | np.integer) or value < least:
+        raise ModelError(f"{name} is a whole number of at least {least}; got {value!r}.")

@@ -1,9 +1,9 @@
-"""Models on disk: ``weights.safetensors`` and ``model.json``; nothing in them can run code."""
+"""Models on disk: weights in safetensors, the rest in JSON; nothing in them can run code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,50 +11,58 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-import setclosure
-from setclosure.model.autoencoder import ModelSettings
-from setclosure.model.closure_model import ClosureModel
 from setclosure.errors import DamagedFileError, ModelError, SchemaVersionError
 from setclosure.files import read_json, reading_errors, sha256, write_bytes, write_json
-from setclosure.sets.microstates import MicrostateKind
+from setclosure.model.facts import ModelFacts
 from setclosure.model.parts import ModelParts
+from setclosure.model.specification import ModelSettings
 from setclosure.provenance import provenance, writer
 
-SCHEMA = 2
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "settings": lambda value: isinstance(value, dict),
-    "n_features": lambda value: isinstance(value, int) and value > 0,
-    "n_species": lambda value: isinstance(value, int) and value > 0,
-    "n_particles": lambda value: isinstance(value, int) and value > 0,
-    "observable": lambda value: isinstance(value, str),
-    "observable_names": lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
-    "time_step": lambda value: isinstance(value, float | int) and value > 0,
-    "weights_sha256": lambda value: isinstance(value, str),
-}
-"""What the values of the manifest must be."""
+SCHEMA = 3
+"""Version of the files of a model."""
 
 
-def save(model: ClosureModel, folder: Path) -> None:
-    """Write ``model`` below ``folder``; the manifest, written last, holds the checksum of the weights."""
-    parts = model.parts
-    weights = safetensors.torch.save({k: v.contiguous() for k, v in parts.state_dict().items()})
+@dataclass(frozen=True)
+class ModelFile:
+    """The content of the files of a model.
+
+    Attributes
+    ----------
+    settings : ModelSettings
+        The specification, every default written out.
+    facts : ModelFacts
+        Sizes, names and units of the training data.
+    weights : dict of Tensor
+        Weights and statistics.
+    history, seconds : dict
+        Losses of the training, and its seconds.
+    """
+
+    settings: ModelSettings
+    facts: ModelFacts
+    weights: dict[str, torch.Tensor]
+    history: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def write_model(folder: Path, model: ModelFile) -> None:
+    """Write a model below ``folder``; the manifest, written last, holds the checksum of the weights."""
+    weights = safetensors.torch.save({key: value.contiguous() for key, value in model.weights.items()})
     write_bytes(folder / "weights.safetensors", weights)
+    write_json(folder / "history.json", {"losses": model.history, "seconds": model.seconds})
     write_json(
         folder / "model.json",
         {
             "schema": SCHEMA,
             "settings": model.settings.model_dump(mode="json"),
-            **asdict(parts.autoencoder.kind),
-            "observable": parts.observable,
-            "observable_names": list(parts.observable_names),
-            "time_step": parts.time_step,
+            "facts": model.facts.to_json(),
             "weights_sha256": sha256(weights),
             "provenance": provenance(),
         },
     )
 
 
-def load(folder: Path, observable: Callable[..., Any] | None = None) -> ClosureModel:
+def read_model(folder: Path) -> tuple[ModelFile, ModelParts]:
     """Read the model below ``folder``.
 
     Raises
@@ -62,58 +70,55 @@ def load(folder: Path, observable: Callable[..., Any] | None = None) -> ClosureM
     ModelError
         If there is no model.
     SchemaVersionError
-        If a newer version wrote it.
+        If it was written under another schema.
     DamagedFileError
         If a file is not what was written, or a key or tensor is missing or of another shape or dtype.
     StorageError
         If it may not be read.
     """
     with reading_errors(folder):
-        return _load(folder, observable)
+        return _read(folder)
 
 
-def _load(folder: Path, observable: Callable[..., Any] | None) -> ClosureModel:
+def _read(folder: Path) -> tuple[ModelFile, ModelParts]:
     manifest, weights = folder / "model.json", folder / "weights.safetensors"
     if not manifest.is_file() or not weights.is_file():
         raise ModelError(
             f"{folder} holds no model: expected model.json and weights.safetensors, as save() writes them."
         )
-    facts = read_json(manifest)
-    schema = facts.get("schema") if isinstance(facts, dict) else None
+    found = read_json(manifest)
+    schema = found.get("schema") if isinstance(found, dict) else None
     if schema != SCHEMA:
         raise SchemaVersionError(
-            f"{manifest} has schema version {schema!r}, written by setclosure {writer(facts)}; "
-            f"{setclosure.__version__} reads version {SCHEMA}. "
+            f"{manifest} has schema version {schema!r}, written by setclosure {writer(found)}; "
+            f"{version('setclosure')} reads version {SCHEMA}. "
             "Install the version of setclosure that wrote it, or train again."
         )
-    missing = [key for key in _FITS if key not in facts]
+    missing = [key for key in ("settings", "facts", "weights_sha256") if key not in found]
     if missing:
         raise DamagedFileError(f"{manifest} lacks {', '.join(missing)}; restore it from a copy or train again.")
-    wrong = [f"{key} is {facts[key]!r}" for key, fits in _FITS.items() if not fits(facts[key])]
-    if wrong:
-        raise DamagedFileError(f"{manifest} was changed: {', '.join(wrong)}. Restore it from a copy or train again.")
+    try:
+        facts = ModelFacts.from_json(found["facts"])
+    except (KeyError, TypeError, ValueError, ModelError) as error:
+        raise DamagedFileError(
+            f"{manifest} was changed: its facts cannot be read ({error!r}). Restore it from a copy or train again."
+        ) from error
     content = weights.read_bytes()
-    if sha256(content) != facts["weights_sha256"]:
+    if sha256(content) != found["weights_sha256"]:
         raise DamagedFileError(
             f"{weights} is damaged, or does not belong to {manifest.name}: its checksum differs. Restore it from a "
             "copy, or save the model again."
         )
-    model = ClosureModel(ModelSettings.parse(facts["settings"], f"in {manifest}"), observable=observable)
-    parts = ModelParts(
-        model.settings,
-        MicrostateKind(facts["n_features"], facts["n_species"], facts["n_particles"]),
-        facts["observable"],
-        tuple(facts["observable_names"]),
-        facts["time_step"],
-    )
+    settings = ModelSettings.parse(found["settings"], f"in {manifest}")
+    parts = ModelParts(settings, facts)
     try:
         tensors = safetensors.torch.load(content)
     except SafetensorError as error:
         raise DamagedFileError(f"{weights} is not a safetensors file: {error}.") from error
     _check_tensors(tensors, parts.state_dict(), weights)
     parts.load_state_dict(tensors)
-    model.adopt(parts)
-    return model
+    history = read_json(folder / "history.json") if (folder / "history.json").is_file() else {}
+    return ModelFile(settings, facts, tensors, history.get("losses", {}), history.get("seconds", {})), parts
 
 
 def _check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: Path) -> None:

@@ -1,68 +1,84 @@
-"""The closure methods: one row each, and nothing else."""
+"""Methods: presets of parts, by name."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from setclosure.decoders.base import DecoderConfig
-from setclosure.decoders.gaussian_mixture import GaussianMixtureConfig
-from setclosure.paper.models.image_decoders import CNNDecoderConfig, ViTDecoderConfig
-from setclosure.paper.models.pointwise import PointwiseMLPConfig
-from setclosure.decoders.spline_flow import SplineFlowConfig
-from setclosure.encoders.base import EncoderConfig
-from setclosure.paper.models.cnn import CNNEncoderConfig
-from setclosure.encoders.deep_set import DeepSetConfig
-from setclosure.paper.models.flat_mlp import FlatMLPConfig
-from setclosure.encoders.set_transformer import SetTransformerConfig
-from setclosure.paper.models.vit import ViTEncoderConfig
-from setclosure.reconstruction.base import ReconstructionConfig
-from setclosure.paper.models.chamfer import ChamferConfig
-from setclosure.reconstruction.distribution import DistributionConfig
-from setclosure.paper.models.pixel_error import PixelErrorConfig
-from setclosure.paper.models.squared_error import SquaredErrorConfig
+from setclosure.registry import find, names, register
+
+PARTS = ("encoder", "decoder", "reconstruction")
+"""The parts that a method chooses."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A closure method: what encodes, what decodes, what is compared, and whether the dynamics has a say.
+    """A preset of the parts of stage one.
 
-    Each part is a configuration class with a ``build`` method, or None where the method has no such part.
-    ``dynamics_weight`` is λ_dyn of the joint objective (Sec. 3.3): with 0 stage one sees no dynamics.
+    A part is the section of a configuration that makes it, with its ``name`` and any options; None means that the
+    method has no such part.
+
+    Attributes
+    ----------
+    summary : str
+        A line about it.
+    encoder, decoder, reconstruction : mapping or None
+        Sections of the parts.
+    dynamics_weight : float
+        λ_dyn of the joint objective (Sec. 3.3); with 0 stage one sees no dynamics.
     """
 
     summary: str
-    encoder: type[EncoderConfig] | None = None
-    decoder: type[DecoderConfig] | None = None
-    reconstruction: type[ReconstructionConfig] | None = None
+    encoder: Mapping[str, Any] | None = None
+    decoder: Mapping[str, Any] | None = None
+    reconstruction: Mapping[str, Any] | None = None
     dynamics_weight: float = 0.0
 
-    @property
-    def reads_images(self) -> bool:
-        """Whether its encoder reads pixels as they are, in the image that they make."""
-        return self.encoder is not None and self.encoder.raw
+
+_DENSITY = {"decoder": {"name": "spline_flow"}, "reconstruction": {"name": "distribution"}}
+
+register("method", "density")(Method("DeepSet, spline flow, KL(q_X ‖ p)", {"name": "deep_set"}, **_DENSITY))
+register("method", "density-set-transformer")(
+    Method("Set Transformer, spline flow, KL(q_X ‖ p)", {"name": "set_transformer"}, **_DENSITY)
+)
+register("method", "density-mixture")(
+    Method(
+        "DeepSet, Gaussian mixture, KL(q_X ‖ p)",
+        {"name": "deep_set"},
+        {"name": "gaussian_mixture"},
+        {"name": "distribution"},
+    )
+)
+register("method", "density-joint")(
+    Method("density, trained jointly with the dynamics", {"name": "deep_set"}, **_DENSITY, dynamics_weight=0.1)
+)
+register("method", "inve")(Method("DeepSet trained by the dynamics alone", {"name": "deep_set"}, dynamics_weight=1.0))
+register("method", "none")(Method("no closure: the observable alone"))
 
 
-METHODS: dict[str, Method] = {
-    "ours": Method("DeepSet, spline flow, KL(q_X ‖ p)", DeepSetConfig, SplineFlowConfig, DistributionConfig),
-    "ours-set-transformer": Method(
-        "Set Transformer, spline flow, KL(q_X ‖ p)", SetTransformerConfig, SplineFlowConfig, DistributionConfig
-    ),
-    "ours-mixture": Method(
-        "DeepSet, Gaussian mixture, KL(q_X ‖ p)", DeepSetConfig, GaussianMixtureConfig, DistributionConfig
-    ),
-    "ours-joint": Method(
-        "ours, trained jointly with the dynamics", DeepSetConfig, SplineFlowConfig, DistributionConfig, 0.1
-    ),
-    "ae-aug": Method(
-        "flat MLP on random orders, point-wise MLP, squared error",
-        FlatMLPConfig,
-        PointwiseMLPConfig,
-        SquaredErrorConfig,
-    ),
-    "ae-inve": Method("DeepSet, point-wise MLP, squared error", DeepSetConfig, PointwiseMLPConfig, SquaredErrorConfig),
-    "ae-inve-cd": Method("DeepSet, point-wise MLP, Chamfer distance", DeepSetConfig, PointwiseMLPConfig, ChamferConfig),
-    "cnn": Method("CNN on images, CNN, squared error of pixels", CNNEncoderConfig, CNNDecoderConfig, PixelErrorConfig),
-    "vit": Method("ViT on images, ViT, squared error of pixels", ViTEncoderConfig, ViTDecoderConfig, PixelErrorConfig),
-    "inve": Method("DeepSet trained by the dynamics alone", DeepSetConfig, dynamics_weight=1.0),
-    "none": Method("no closure: the observable alone"),
-}
+def get_method(name: str) -> Method:
+    """Look a method up by name.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> get_method("density").encoder
+    {'name': 'deep_set'}
+    """
+    method: Method = find("method", name).value
+    return method
+
+
+def method_names() -> list[str]:
+    """List the names of all methods."""
+    return names("method")
+
+
+def is_method(name: Any) -> bool:
+    """Tell whether there is a method of that name."""
+    return isinstance(name, str) and name in names("method")

@@ -1,4 +1,4 @@
-"""Whether a microstate lies in the range of the training data: two distances, each against its training quantile."""
+"""The range check compares a microstate with the training data by two numbers, each against a training quantile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUANTILE = 0.99
 
 @dataclass(frozen=True)
 class RangeCheck:
-    """What :meth:`ClosureModel.check` found, one entry for each microstate.
+    """The result of :meth:`ClosureModel.check`, one entry for each microstate.
 
     Attributes
     ----------
@@ -70,27 +70,30 @@ class TrainingRange(nn.Module):
         self.register_buffer("reference", torch.zeros(size, dim))
         self.register_buffer("limits", torch.full((2,), float("nan"), dtype=torch.float64))
 
-    def fit(self, z: Tensor, kl: list[Tensor], stream: np.random.Generator) -> None:
+    def fit(self, z: Tensor, trajectory: Tensor, first: Tensor, kl: list[Tensor], stream: np.random.Generator) -> None:
         """Keep some training macrostates, and take the limits from other training trajectories.
 
-        Initial states differ more than later ones, which all relax to the same: half of what is kept are first
+        Initial states differ more than later ones, which all relax to the same: half of those kept are first
         frames, and a limit is the larger of the quantile over first frames and that over all frames.
 
         Parameters
         ----------
         z : Tensor
-            Standardised training macrostates ``(V, M, T, D)``: V views of M trajectories.
+            Standardised training macrostates in a row, ``(F, D)``.
+        trajectory : Tensor
+            The trajectory of each, ``(F,)`` from zero; several views of one trajectory share its number.
+        first : Tensor
+            Whether each is that of a first frame, ``(F,)`` boolean.
         kl : list of Tensor
-            Reconstruction KL of training microstates in first frames, and in all frames; empty tensors for a
-            method without a density.
+            Score of training microstates in first frames, and in all frames; NaN or empty for a method without one.
         stream : numpy.random.Generator
             Chooses which macrostates are kept.
         """
-        M = z.shape[1]
+        M = int(trajectory.max()) + 1
         half = max(1, M // 2)  # a limit needs distances between different trajectories, not views of the same
-        kept, others = z[:, :half], z[:, half:] if M > 1 else z
+        kept, others = trajectory < half, trajectory >= (half if M > 1 else 0)
         size = len(self.reference) // 2
-        draws = [_draw(part, size, stream) for part in (kept[:, :, :1], kept, others[:, :, :1], others)]
+        draws = [_draw(z[part], size, stream) for part in (kept & first, kept, others & first, others)]
         self.reference.copy_(torch.cat(draws[:2]))
         distances = [self.distance(part) for part in draws[2:]]
         self.limits.copy_(torch.stack([_limit(kl), _limit(distances)]))
@@ -111,10 +114,9 @@ class TrainingRange(nn.Module):
 
 
 def _draw(z: Tensor, size: int, stream: np.random.Generator) -> Tensor:
-    flat = z.flatten(0, -2)
-    return flat[torch.from_numpy(stream.integers(len(flat), size=size))]
+    return z[torch.from_numpy(stream.integers(len(z), size=size))]
 
 
 def _limit(samples: list[Tensor]) -> Tensor:
-    quantiles = [part.double().quantile(QUANTILE) for part in samples if len(part)]
+    quantiles = [part.double().quantile(QUANTILE) for part in samples if len(part) and not bool(part.isnan().any())]
     return torch.stack(quantiles).max() if quantiles else torch.tensor(float("nan"), dtype=torch.float64)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.observables.registered import register
+from setclosure.registry import register
 
 
-@register("extension")
+@register("observable", "extension")
 def extension(microstates: MicrostateBatch) -> torch.Tensor:
     """Largest minus smallest first feature of the particles, ``(B,)``.
 

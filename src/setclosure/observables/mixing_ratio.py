@@ -9,7 +9,7 @@ import numpy as np
 
 from setclosure.errors import MicrostateError
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.observables.registered import register
+from setclosure.registry import register
 
 MOST_CELLS = 64
 """Cells along one axis at the most: a cloud with outliers gets larger cells, not more of them."""
@@ -55,7 +55,7 @@ def mixing_ratio_of_points(points: Any, species: Any, radius: float = 2.5) -> np
     return np.asarray(other / np.maximum(same + other, 1))
 
 
-@register("mixing_ratio", ("R_AB", "R_BA"))
+@register("observable", "mixing_ratio", components=("R_AB", "R_BA"))
 def mixing_ratio(microstates: MicrostateBatch, radius: float = 2.5) -> np.ndarray[Any, Any]:
     """:func:`mixing_ratio_of_points` of a batch of two species, ``(B, 2)``; weights do not matter."""
     if microstates.n_species != 2:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.observables.registered import register
+from setclosure.registry import register
 from setclosure.observables.pair_kernels import pair_energies
 
 
@@ -42,7 +42,7 @@ def pair_energy_of_points(
     return energies
 
 
-@register("pair_energy")
+@register("observable", "pair_energy")
 def pair_energy(microstates: MicrostateBatch, a: float = 4.0, b: float = 0.1) -> np.ndarray[Any, Any]:
     """:func:`pair_energy_of_points` of a batch, ``(B,)``; particles count once, whatever their weight."""
     points = microstates.points.detach().cpu().numpy()

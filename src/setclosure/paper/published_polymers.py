@@ -1,4 +1,4 @@
-"""The published polymer trajectories (A.5; Chen et al. 2023), from Hugging Face into ensembles."""
+"""The published polymer trajectories (A.5; Chen et al. 2023), from Hugging Face into data sets."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.paper.images.trajectories import MOST_PIXELS, bead_layout, bead_trajectory, image_layout, image_trajectory
 from setclosure.trajectories.layout import Array, Layout
-from setclosure.errors import EnsembleError, MicrostateError, MissingExtraError
+from setclosure.errors import DatasetError, MicrostateError, MissingExtraError
 
 DATASET = "MLDS-NUS/polymer-dynamics"
 """The name of the published dataset: 300 beads, 1001 frames."""
@@ -37,15 +37,15 @@ def read_polymers(
     n_trajectories: int | None = None,
     most_pixels: int = MOST_PIXELS,
     progress: Callable[[int, int], None] | None = None,
-) -> Ensemble:
-    """Make the ensemble of one split, or go on with one that was not finished.
+) -> TrajectoryDataset:
+    """Make the data set of one split, or go on with one that was not finished.
 
     One trajectory at a time is in memory. Positions are taken as they are published.
 
     Parameters
     ----------
     path : path
-        Of the ensemble.
+        Of the data set.
     split : str
         A key of :data:`SPLITS`.
     images : bool
@@ -63,7 +63,7 @@ def read_polymers(
     ------
     MissingExtraError
         If the package ``datasets`` is not installed, with the command that installs it.
-    EnsembleError
+    DatasetError
         If the dataset cannot be loaded or has other splits, columns or shapes; or if ``path`` holds something else.
     MicrostateError
         If a number is NaN or infinite; for images, if beads leave them or a frame has more than ``most_pixels``.
@@ -71,40 +71,40 @@ def read_polymers(
         If the disk is full or the folder may not be written; what was committed stays.
     """
     if split not in SPLITS:
-        raise EnsembleError(f"there is no split '{split}'; expected one of {', '.join(SPLITS)}.")
+        raise DatasetError(f"there is no split '{split}'; expected one of {', '.join(SPLITS)}.")
     rows = _rows(_load(str(source)), split, str(source))
     M = len(rows) if n_trajectories is None else n_trajectories
     if not 1 <= M <= len(rows):
-        raise EnsembleError(f"{source} has {len(rows)} trajectories in split '{SPLITS[split]}'; {M} were asked for.")
+        raise DatasetError(f"{source} has {len(rows)} trajectories in split '{SPLITS[split]}'; {M} were asked for.")
     times, beads = _trajectory(rows[0], 0)
     name = "polymers, images" if images else "polymers, beads"
     layout = image_layout(name, times, most_pixels) if images else bead_layout(name, times, beads.shape[1], "published")
-    ensemble = _claim(Path(path), layout, M, {"source": str(source), "split": SPLITS[split]})
-    todo = np.setdiff1d(np.arange(M), np.setdiff1d(np.flatnonzero(ensemble.committed), ensemble.verify()))
+    data = _claim(Path(path), layout, M, {"source": str(source), "split": SPLITS[split]})
+    todo = np.setdiff1d(np.arange(M), np.setdiff1d(np.flatnonzero(data.committed), data.verify()))
     for done, i in enumerate(todo.tolist(), M - len(todo) + 1):
         other, beads = _trajectory(rows[i], i)
         if len(other) != len(times) or not np.allclose(other, times):
-            raise EnsembleError(
-                f"trajectory {i} of {source} has other times than trajectory 0; an ensemble has one set."
+            raise DatasetError(
+                f"trajectory {i} of {source} has other times than trajectory 0; a data set has one set."
             )
         try:
-            ensemble.commit(i, image_trajectory(beads, most_pixels) if images else bead_trajectory(beads))
+            data.commit(i, image_trajectory(beads, most_pixels) if images else bead_trajectory(beads))
         except MicrostateError as error:
             raise MicrostateError(f"{source}, split '{SPLITS[split]}', trajectory {i}: {error}") from error
         if progress is not None:
             progress(done, M)
-    return ensemble
+    return data
 
 
-def _claim(path: Path, layout: Layout, M: int, provenance: dict[str, Any]) -> Ensemble:
-    """The ensemble at ``path``, new or as it was left."""
+def _claim(path: Path, layout: Layout, M: int, provenance: dict[str, Any]) -> TrajectoryDataset:
+    """The data set at ``path``, new or as it was left."""
     if not path.exists():
-        return Ensemble.create(path, layout, M, provenance)
-    ensemble = Ensemble.open(path)
-    there = {key: ensemble.provenance.get(key) for key in provenance}
-    if ensemble.layout != layout or ensemble.n_trajectories != M or there != provenance:
-        raise EnsembleError(f"{path} holds other data than these, so it cannot be continued. Choose another path.")
-    return ensemble
+        return TrajectoryDataset.create(path, layout, M, provenance)
+    data = TrajectoryDataset.open(path)
+    there = {key: data.provenance.get(key) for key in provenance}
+    if data.layout != layout or data.n_trajectories != M or there != provenance:
+        raise DatasetError(f"{path} holds other data than these, so it cannot be continued. Choose another path.")
+    return data
 
 
 def _load(source: str) -> Any:
@@ -121,7 +121,7 @@ def _load(source: str) -> Any:
             return datasets.load_from_disk(source)
         return datasets.load_dataset(source)
     except Exception as error:  # of the network, the hub, the file formats: many kinds
-        raise EnsembleError(
+        raise DatasetError(
             f"the dataset '{source}' cannot be loaded ({type(error).__name__}: {error}). A name needs a connection to "
             f"huggingface.co. Without one, download it elsewhere (hf download {DATASET} --repo-type dataset "
             "--local-dir FOLDER), copy the folder, and give its path instead of the name. Or simulate polymers "
@@ -133,13 +133,13 @@ def _rows(found: Any, split: str, source: str) -> Any:
     """The columns of one split that are needed, as arrays."""
     splits = list(found) if isinstance(found, dict) else []
     if SPLITS[split] not in splits:
-        raise EnsembleError(
+        raise DatasetError(
             f"{source} has {'the splits ' + ', '.join(splits) if splits else 'no splits'}; expected "
             f"{', '.join(SPLITS.values())}, as in {DATASET}."
         )
     rows = found[SPLITS[split]]
     if not {"t", "x"} <= set(rows.column_names):
-        raise EnsembleError(
+        raise DatasetError(
             f"{source} has the columns {', '.join(rows.column_names)}; expected t and x (and args), as in {DATASET}."
         )
     return rows.select_columns(["t", "x"]).with_format("numpy", dtype=np.float64)
@@ -150,7 +150,7 @@ def _trajectory(row: dict[str, Any], index: int) -> tuple[tuple[float, ...], Arr
     t, x = np.asarray(row["t"]), np.asarray(row["x"])
     numbers = t.dtype.kind == x.dtype.kind == "f"  # of another kind are texts, and lists of different lengths
     if not numbers or x.ndim != 2 or x.shape[1] % 3 or 0 in x.shape or t.shape not in ((len(x),), (len(x), 1)):
-        raise EnsembleError(
+        raise DatasetError(
             f"trajectory {index} has t of shape {t.shape} and x of shape {x.shape}; expected (T, 1) and (T, 3 N), "
             "x, y, z of one bead after the other: (1001, 1) and (1001, 900) in the published data."
         )

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, PIXEL_BOX, WIDTH, images_of
 from setclosure.paper.images.video import write_video
 from setclosure.seeds import torch_stream
@@ -24,16 +24,16 @@ DARKEST = 99.0
 """Percentile of the decoded pixels that is drawn black; the few above it are, too."""
 
 
-def image_video(model: ClosureModel, ensemble: Ensemble, path: Path) -> None:
+def image_video(model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:
     """Write a video of the first trajectory to ``path``, if its microstates are sets of pixels.
 
     The image is above, and below it that of points drawn from the decoded density p(x | ẑ), if the method has one:
     grey levels of all that fall on a pixel are added.
     """
-    if ensemble.layout.box != PIXEL_BOX:
+    if data.layout.box != PIXEL_BOX:
         return
-    frames = np.unique(np.linspace(0, ensemble.n_frames - 1, N_FRAMES).astype(int))
-    batch = ensemble.trajectory(int(ensemble.usable[0]))[torch.from_numpy(frames)]
+    frames = np.unique(np.linspace(0, data.n_frames - 1, N_FRAMES).astype(int))
+    batch = data.trajectory(int(data.usable[0]))[torch.from_numpy(frames)]
     images = images_of(batch.points.numpy(), batch.counts.numpy(), HEIGHT, WIDTH)
     rows, columns = _inked(images)
     images = images[:, rows, columns]

@@ -1,4 +1,4 @@
-"""Distributional reconstruction: KL(q_X ‖ p_θ(· | ẑ)) by Monte Carlo (Eq. 3, Algorithm 1)."""
+"""Distributional reconstruction compares q_X with p_θ(· | ẑ) by a Monte-Carlo KL divergence (Eq. 3, Algorithm 1)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pydantic import Field
 from torch import Tensor
 
 from setclosure.decoders.base import ConditionalDensity
-from setclosure.sets.microstates import MicrostateBatch
+from setclosure.registry import register
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.reconstruction.target_density import TargetDensity
+from setclosure.sets.microstates import MicrostateBatch
 
 
+@register("reconstruction", "distribution")
 class DistributionConfig(ReconstructionConfig):
     """Settings of a :class:`DistributionReconstruction`."""
 
@@ -45,13 +47,26 @@ class DistributionReconstruction:
         decoder: ConditionalDensity,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Cross entropy -E_q log p of each microstate ``(B,)``, from embeddings ``(B, S, c)``.
+        """Give the cross entropy −E_q log p of each microstate ``(B,)``, from embeddings ``(B, S, c)``.
 
         It is the KL divergence up to the entropy of q_X, which no parameter of the model can change; so log q_X
-        is never evaluated here.
+        is never evaluated here. Species without particles have no q_X and are left out.
         """
         x = TargetDensity(batch, self.bandwidth).sample(self.samples, generator)
-        return -_log_p(x, embeddings, decoder).mean(dim=(1, 2))
+        return -_mean(_log_p(x, embeddings, decoder), batch)
+
+    def score(
+        self,
+        batch: MicrostateBatch,
+        embeddings: Tensor,
+        decoder: ConditionalDensity,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Estimate KL(q_X ‖ p) of each microstate ``(B,)``, from embeddings ``(B, S, c)`` (Eq. 3).
+
+        Every microstate gets the same random numbers.
+        """
+        return self._kl(batch, embeddings, decoder, generator, shared=True)
 
     def kl(
         self,
@@ -60,13 +75,32 @@ class DistributionReconstruction:
         decoder: ConditionalDensity,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Monte-Carlo estimate of KL(q_X ‖ p) of each microstate ``(B,)``, from embeddings ``(B, S, c)`` (Eq. 3)."""
+        """Estimate KL(q_X ‖ p) of each microstate ``(B,)`` by random numbers of its own (Eq. 3)."""
+        return self._kl(batch, embeddings, decoder, generator, shared=False)
+
+    def _kl(
+        self,
+        batch: MicrostateBatch,
+        embeddings: Tensor,
+        decoder: ConditionalDensity,
+        generator: torch.Generator | None,
+        shared: bool,
+    ) -> Tensor:
         q = TargetDensity(batch, self.bandwidth)
-        x = q.sample(self.samples, generator)
-        return (q.log_prob(x) - _log_p(x, embeddings, decoder)).mean(dim=(1, 2))
+        x = q.sample(self.samples, generator, shared=shared)
+        return _mean(q.log_prob(x) - _log_p(x, embeddings, decoder), batch)
+
+
+def _mean(values: Tensor, batch: MicrostateBatch) -> Tensor:
+    """Average ``(B, S, K)`` over samples and over the species that are there, ``(B,)``; zero for an empty set."""
+    present = batch.present
+    if bool(present.all()):
+        return values.mean(dim=(1, 2))
+    kept = torch.where(present, values.mean(dim=2), torch.zeros_like(values[..., 0]))
+    return kept.sum(dim=1) / present.sum(dim=1).clamp(min=1)
 
 
 def _log_p(x: Tensor, embeddings: Tensor, decoder: ConditionalDensity) -> Tensor:
-    """Log p ``(B, S, K)`` at ``x (B, S, K, d)``."""
+    """Evaluate log p ``(B, S, K)`` at ``x (B, S, K, d)``."""
     log_p = decoder.log_prob(x.flatten(0, 1), embeddings.flatten(0, 1))
     return log_p.view(*x.shape[:3])

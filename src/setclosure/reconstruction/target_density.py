@@ -33,28 +33,40 @@ class TargetDensity:
         self.batch = batch
         self.bandwidth = torch.as_tensor(bandwidth, dtype=batch.points.dtype, device=batch.points.device)
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, n: int, generator: torch.Generator | None = None, shared: bool = False) -> Tensor:
         """Draw ``n`` points for each microstate and species: ``(B, S, n, d)``.
 
-        A particle by inverting the cumulative weights, then Gaussian noise around it.
+        A particle is found by inverting the cumulative weights, and gets Gaussian noise. A species without particles
+        gets points that mean nothing.
+
+        Parameters
+        ----------
+        n : int
+            Points.
+        generator : torch.Generator, optional
+            Source of the random numbers; PyTorch's global one by default.
+        shared : bool
+            Whether all microstates get the same random numbers, so that each has what it would have alone.
         """
         points, weights = self.batch.points, self.batch.weights
         B, S, N = weights.shape
         d = points.shape[2]
         # Cumulative weights in float64, so that rounding neither favours a particle nor reaches padding.
         cumulative = weights.double().cumsum(dim=-1).view(B * S, N)
-        u = torch.rand((B * S, n), generator=generator, dtype=torch.float64, device=points.device)
+        drawn = 1 if shared else B
+        u = torch.rand((drawn * S, n), generator=generator, dtype=torch.float64, device=points.device)
+        u = u.view(drawn, S, n).expand(B, S, n).reshape(B * S, n)
         # u < 1, so u·total ≤ total; the first edge above it belongs to a particle of positive weight.
         u = u * cumulative[:, -1:]
         chosen = torch.searchsorted(cumulative, u, right=True)
         last = (weights > 0).to(points.dtype).mul(torch.arange(1, N + 1, device=points.device)).amax(-1) - 1
-        chosen = torch.minimum(chosen, last.long().view(B * S, 1)).view(B, S * n, 1)
+        chosen = torch.minimum(chosen, last.long().clamp(min=0).view(B * S, 1)).view(B, S * n, 1)
         centres = points.gather(1, chosen.expand(-1, -1, d)).view(B, S, n, d)
-        noise = torch.randn((B, S, n, d), generator=generator, dtype=points.dtype, device=points.device)
+        noise = torch.randn((drawn, S, n, d), generator=generator, dtype=points.dtype, device=points.device)
         return centres + noise * self.bandwidth
 
     def log_prob(self, x: Tensor, chunk_size: int = 4_000_000) -> Tensor:
-        """Log density ``(B, S, n)`` at ``x (B, S, n, d)``.
+        """Evaluate the log density ``(B, S, n)`` at ``x (B, S, n, d)``.
 
         Distances are differences first and squares second, so that even a bandwidth of 1e-8 loses nothing to
         cancellation.

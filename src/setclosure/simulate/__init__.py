@@ -1,1 +1,1 @@
-"""simulate."""
+"""Simulation: what a simulator is, and campaigns that fill a data set over cores or a cluster."""

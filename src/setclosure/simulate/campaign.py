@@ -1,4 +1,4 @@
-"""Campaigns: all trajectories of an ensemble, over all cores or a cluster, resumable."""
+"""Campaigns: all trajectories of a data set, over all cores or a cluster, resumable."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Trajectory
-from setclosure.errors import EnsembleError, SimulationError
+from setclosure.errors import DatasetError, SimulationError
 from setclosure.seeds import numpy_stream
 from setclosure.simulate.simulator import Simulator
 from setclosure.simulate.workers import Workers, open_workers
@@ -21,7 +21,7 @@ MOST_NAMED = 10
 """Trajectories that an error message lists."""
 
 
-def simulate_ensemble(
+def simulate_dataset(
     path: str | Path,
     simulator: Simulator,
     n_trajectories: int,
@@ -29,8 +29,8 @@ def simulate_ensemble(
     split: str,
     workers: Workers | int | None = None,
     progress: Callable[[int], None] | None = None,
-) -> Ensemble:
-    """Simulate ``n_trajectories`` into the ensemble at ``path``, or go on with what is there.
+) -> TrajectoryDataset:
+    """Simulate ``n_trajectories`` into the data set at ``path``, or go on with what is there.
 
     Every trajectory has its own random stream, from (seed, split, its index), and is committed when it ends: the
     numbers do not depend on the number of workers, and a campaign that was stopped or killed loses only the
@@ -40,7 +40,7 @@ def simulate_ensemble(
     Parameters
     ----------
     path : path
-        Of the ensemble. This process alone writes there; workers elsewhere need not see the folder.
+        Of the data set. This process alone writes there; workers elsewhere need not see the folder.
     simulator : Simulator
         Its ``in_threads`` says whether threads of this process or processes of their own simulate.
     n_trajectories : int
@@ -56,7 +56,7 @@ def simulate_ensemble(
 
     Raises
     ------
-    EnsembleError
+    DatasetError
         If ``path`` holds another simulation; the message shows the difference.
     SimulationError
         When all is done, if some trajectories could not be simulated; it names them with their seeds.
@@ -67,16 +67,16 @@ def simulate_ensemble(
     -------
     One campaign at a time may write to ``path``.
     """
-    ensemble = _claim(Path(path), simulator, n_trajectories, seed, split)
-    there = ensemble.committed
-    there[ensemble.verify()] = False
+    data = _claim(Path(path), simulator, n_trajectories, seed, split)
+    there = data.committed
+    there[data.verify()] = False
     todo = [int(index) for index in np.flatnonzero(~there)]
     done = n_trajectories - len(todo)
     report = progress or (lambda done: None)
     report(done)
     failed: dict[int, str] = {}
     if not todo:
-        return ensemble
+        return data
     with nullcontext(workers) if isinstance(workers, Workers) else open_workers(simulator.in_threads, workers) as pool:
         for index, task in _as_they_end(pool, simulator, seed, split, todo):
             try:
@@ -87,12 +87,12 @@ def simulate_ensemble(
             except pool.lost:
                 failed[index] = "the worker process that simulated it died, again and again."
                 continue
-            ensemble.commit(index, trajectory)
+            data.commit(index, trajectory)
             done += 1
             report(done)
     if failed:
-        raise SimulationError(_failures(ensemble, failed, seed, split))
-    return ensemble
+        raise SimulationError(_failures(data, failed, seed, split))
+    return data
 
 
 def simulate_one(simulator: Simulator, seed: int, split: str, index: int) -> Trajectory:
@@ -122,14 +122,14 @@ def _as_they_end(
             task.cancel()
 
 
-def _failures(ensemble: Ensemble, failed: dict[int, str], seed: int, split: str) -> str:
+def _failures(data: TrajectoryDataset, failed: dict[int, str], seed: int, split: str) -> str:
     named = [
         f"  trajectory {index} (seed {seed}, split '{split}'): {failed[index]}" for index in sorted(failed)[:MOST_NAMED]
     ]
     more = [f"  and {len(failed) - MOST_NAMED} more"] if len(failed) > MOST_NAMED else []
     return "\n".join(
         [
-            f"{len(failed)} of {ensemble.n_trajectories} trajectories of {ensemble.path} could not be simulated; "
+            f"{len(failed)} of {data.n_trajectories} trajectories of {data.path} could not be simulated; "
             "all others are there:",
             *named,
             *more,
@@ -139,21 +139,21 @@ def _failures(ensemble: Ensemble, failed: dict[int, str], seed: int, split: str)
     )
 
 
-def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> Ensemble:
-    """The ensemble of this campaign, new or as it was left."""
+def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> TrajectoryDataset:
+    """The data set of this campaign, new or as it was left."""
     wanted = _provenance(simulator, seed, split)
     if not path.exists():
-        return Ensemble.create(path, simulator.layout, n_trajectories, wanted)
-    ensemble = Ensemble.open(path)
+        return TrajectoryDataset.create(path, simulator.layout, n_trajectories, wanted)
+    data = TrajectoryDataset.open(path)
     for leftover in path.rglob("*.partial"):  # Zarr's temporary files, where a campaign was killed while it wrote
         leftover.unlink(missing_ok=True)
-    require_campaign(ensemble, simulator, n_trajectories, seed, split)
-    return ensemble
+    require_campaign(data, simulator, n_trajectories, seed, split)
+    return data
 
 
-def require_campaign(ensemble: Ensemble, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> None:
-    """Raise an :class:`EnsembleError` that names the differences if an ensemble is of another campaign."""
-    before = _flat(ensemble.provenance | {"trajectories": ensemble.n_trajectories})
+def require_campaign(data: TrajectoryDataset, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> None:
+    """Raise an :class:`DatasetError` that names the differences if a data set is of another campaign."""
+    before = _flat(data.provenance | {"trajectories": data.n_trajectories})
     now = _flat(_provenance(simulator, seed, split) | {"trajectories": n_trajectories})
     # the version of the package may change; everything else makes other numbers
     different = [
@@ -162,8 +162,8 @@ def require_campaign(ensemble: Ensemble, simulator: Simulator, n_trajectories: i
         if before.get(key) != now.get(key)
     ]
     if different:
-        raise EnsembleError(
-            f"{ensemble.path} holds another simulation than the configuration says:\n"
+        raise DatasetError(
+            f"{data.path} holds another simulation than the configuration says:\n"
             + "\n".join(different)
             + "\nChoose another folder, or use the configuration and seed that made it."
         )

@@ -13,7 +13,7 @@ class Simulator(Protocol):
     """A microscopic system that can be simulated again and again.
 
     ``model_dump(mode="json")``, which every pydantic model has, gives its configuration; it is kept with the
-    ensemble, and a campaign that goes on compares it.
+    data set, and a campaign that goes on compares it.
     """
 
     @property

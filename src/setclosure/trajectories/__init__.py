@@ -1,1 +1,1 @@
-"""Ensembles of trajectories on disk: the store, batches from memory or disk, splits."""
+"""Trajectory data sets on disk: layout, writing, reading, transitions, splits, batches."""

@@ -1,72 +1,70 @@
-"""Ensembles on disk: M trajectories of T frames in one Zarr group, each trajectory its own chunk and checksum."""
+"""Trajectory data sets: trajectories of microstates with observables, cells and context, on disk."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from setclosure.errors import DamagedFileError, DatasetError, SetclosureWarning
+from setclosure.observables.registered import Function, Observable
+from setclosure.sets.features import Features
+from setclosure.sets.microstates import MicrostateBatch
 from setclosure.trajectories import from_arrays as arrays_in
 from setclosure.trajectories.assemble import assemble
-from setclosure.trajectories.checksums import digest_of, read_digests
-from setclosure.trajectories.description import make, read
 from setclosure.trajectories.layout import Array, Layout, Trajectory
-from setclosure.errors import DamagedFileError, EnsembleError, SetclosureWarning
-from setclosure.files import storage_errors
-from setclosure.sets.microstates import MicrostateBatch
-from setclosure.observables.registered import Function, Observable
+from setclosure.trajectories.store import SCHEMA, Store
+from setclosure.trajectories.transitions import Transitions, longest_step, time_step, transitions
 
 READERS = 4
 """Threads that read and check trajectories side by side."""
 
 
-class Ensemble:
-    """An ensemble on disk; make one with :meth:`create` or :meth:`from_arrays`, read one with :meth:`open`.
+class TrajectoryDataset:
+    """A data set of trajectories on disk, or a part of one in time.
 
-    The group holds ``points`` (M, T, N, d) float32 (uint16 in a :class:`~setclosure.trajectories.layout.Layout` with a
-    box), ``observables`` (M, T, o) float64 and, where they vary, ``counts`` (M, T) int32, ``species`` (M, N) uint8 and
-    ``masses`` (M, T, N) float32. A chunk never holds more than one trajectory, so several processes can write
-    different trajectories at once. The SHA-256 of a trajectory in ``digest`` (M, 32) is written after everything else
-    of it: a trajectory without one was never finished.
+    Make one with :meth:`create` or :meth:`from_arrays`, read one with :meth:`open`. Trajectories may have different
+    numbers of frames, each has its own times, and the number of particles may vary. :meth:`between` and :meth:`blocks`
+    give parts in time, whose trajectories are stretches of those on the disk.
 
     Examples
     --------
     >>> import numpy as np, tempfile
-    >>> points = np.random.default_rng(0).normal(size=(4, 10, 20, 2))
+    >>> points = [np.random.default_rng(m).normal(size=(T, 20, 2)) for m, T in enumerate((10, 13))]
     >>> folder = tempfile.TemporaryDirectory()
-    >>> ensemble = Ensemble.from_arrays(f"{folder.name}/mine.zarr", points, observables="extension", times=range(10))
-    >>> ensemble.n_trajectories, ensemble.observables().shape, len(ensemble.trajectory(0))
-    (4, (4, 10, 1), 10)
+    >>> data = TrajectoryDataset.from_arrays(
+    ...     f"{folder.name}/mine.zarr", points, observables="extension", times=[range(10), range(13)]
+    ... )
+    >>> data.n_trajectories, data.lengths.tolist(), data.observables()[1].shape, len(data.trajectory(0))
+    (2, [10, 13], (13, 1), 10)
     """
 
-    def __init__(self, path: Path, facts: dict[str, Any], arrays: dict[str, Any]) -> None:
-        self.path = path
-        self._facts, self._arrays = facts, arrays
-        self.layout = Layout.from_json(facts["layout"])
-        self._lock = threading.Lock()
+    def __init__(self, store: Store, stretches: Array | None = None, allow_unfinished: bool = False) -> None:
+        self._store, self._stretches = store, stretches  # (M, 3): index on the disk, first and last frame + 1
+        self.allow_unfinished = allow_unfinished
+        """Whether learning may begin although some trajectories were never committed."""
 
     # ── making and opening ────────────────────────────────────────────────────────────────────────────────────
 
     @classmethod
     def create(
         cls, path: str | Path, layout: Layout, n_trajectories: int, provenance: dict[str, Any] | None = None
-    ) -> Ensemble:
-        """Make an ensemble without trajectories; :meth:`commit` adds them.
+    ) -> TrajectoryDataset:
+        """Make a data set without trajectories; :meth:`commit` adds them.
 
         Parameters
         ----------
         path : path
-            Of the new group, by custom ``DIR/<split>.zarr``.
+            The new group, by custom ``DIR/<split>.zarr``.
         layout : Layout
-            What the trajectories have in common.
+            The facts that all trajectories have in common.
         n_trajectories : int
             M.
         provenance : dict, optional
@@ -74,71 +72,104 @@ class Ensemble:
 
         Raises
         ------
-        EnsembleError
+        DatasetError
             If there is something at ``path`` already.
         StorageError
             If the folder may not be written or the disk is full.
         """
-        make(Path(path), layout, n_trajectories, provenance or {})
-        return cls.open(path)
+        return cls(Store.create(Path(path), layout, n_trajectories, provenance or {}))
 
     @classmethod
-    def open(cls, path: str | Path) -> Ensemble:
-        """Open an ensemble for reading, or to :meth:`commit` to it.
+    def open(cls, path: str | Path, *, allow_unfinished: bool = False) -> TrajectoryDataset:
+        """Open a data set for reading, or to :meth:`commit` to it.
+
+        Parameters
+        ----------
+        path : path
+            The group.
+        allow_unfinished : bool
+            Whether learning and evaluation may use what is there if some trajectories were never committed.
 
         Raises
         ------
-        EnsembleError
-            If nothing is there, or it is no ensemble.
+        DatasetError
+            If nothing is there, or it is no data set.
         SchemaVersionError
-            If a newer version of setclosure wrote it.
+            If it was written under another schema.
         DamagedFileError
             If its description is damaged.
         """
-        return cls(Path(path), *read(Path(path)))
+        return cls(Store.open(Path(path)), allow_unfinished=allow_unfinished)
 
     @classmethod
     def from_arrays(
         cls,
         path: str | Path,
         points: Any,
-        observables: Array | Function | Observable | str,
+        observables: Array | Function | Observable | str | Sequence[Array],
         *,
-        times: Iterable[float],
+        times: Any,
+        features: Features | Sequence[str] | None = None,
+        roles: Sequence[str] | None = None,
         species: Any = None,
         masses: Any = None,
-        observable_names: tuple[str, ...] | str | None = None,
-        species_names: tuple[str, ...] | str | None = None,
+        cell: Any = None,
+        context: dict[str, Any] | None = None,
+        context_units: dict[str, str] | None = None,
+        observable_names: Sequence[str] | str | None = None,
+        observable_units: Sequence[str] | str | None = None,
+        species_names: Sequence[str] | str | None = None,
         name: str = "user data",
-        units: str = "as given",
-    ) -> Ensemble:
-        """Make an ensemble from your own trajectories.
+        units: str = "",
+        time_unit: str = "",
+        max_step: float | None = None,
+        description: str = "",
+    ) -> TrajectoryDataset:
+        """Make a data set from your own trajectories.
 
         Parameters
         ----------
         path : path
-            Of the new group.
+            The new group.
         points : array or nested sequences
-            ``(M, T, N, d)``, or for sets that vary in size M sequences of T arrays ``(N_mt, d)``.
-        observables : array, function or str
-            ``(M, T, o)`` or ``(M, T)`` values; or a function from a :class:`~setclosure.MicrostateBatch` to
-            ``(B, o)``; or the name of a registered observable.
-        times : sequence of float
-            Times of the T frames.
-        species : array, optional
-            Species 0 … S−1 of each particle, ``(N,)`` for all trajectories or ``(M, N)``.
+            ``(M, T, N, d)``; for trajectories of different lengths M arrays ``(T_m, N, d)``; for sets that vary in
+            size M sequences of T_m arrays ``(N_mt, d)``, some of which may be empty ``(0, d)``.
+        observables : array, sequence of arrays, function or str
+            Values ``(M, T, o)`` or ``(M, T)``, or M arrays ``(T_m, o)``; or a function from a
+            :class:`~setclosure.MicrostateBatch` to ``(B, o)``; or the name of a registered observable.
+        times : sequence
+            Times of the frames, ``(T,)`` for all trajectories, or M sequences ``(T_m,)``. A frame that is missing is
+            left out with its time: the longer step is a gap, across which nothing is learned.
+        features : Features or sequence of str, optional
+            The roles of the d features, or their names together with ``roles``; all are positions by default.
+        roles : sequence of str, optional
+            ``"position"``, ``"vector"`` or ``"scalar"`` for each name in ``features``.
+        species : array or nested sequences, optional
+            Species 0 … S−1 of each particle: ``(N,)`` for all trajectories, ``(M, N)`` where the particle at a place
+            never changes, ``(M, T, N)`` for each frame.
         masses : array or nested sequences, optional
             Positive weights of the particles in the shape of ``points`` without d, or ``(M, N)``, or ``(N,)`` for all.
-        observable_names, species_names : tuple of str, optional
-            Names of the o observables and the S species, all different.
-        name, units : str
+        cell : array or sequence of arrays, optional
+            Lengths ``(k,)`` or lattice vectors ``(k, k)`` for all trajectories, or M of these, or for each frame M
+            arrays ``(T_m, k, k)``. A zero length is a direction that is not periodic.
+        context : dict, optional
+            For each name what is known from outside: one number for all, ``(M,)`` numbers, or for each frame
+            ``(M, T)`` or M sequences ``(T_m,)``.
+        context_units : dict, optional
+            Unit of each name in ``context``.
+        observable_names, observable_units, species_names : sequence of str, optional
+            Names and units of the o observables, names of the S species.
+        name, units, time_unit, description : str
             For people.
+        max_step : float, optional
+            The longest time between successive frames from which dynamics may be learned; by default 1.5 times what
+            nine tenths of all steps keep.
 
         Raises
         ------
         MicrostateError
-            If shapes do not fit, a set is empty or a number is NaN or infinite, with the trajectory and the frame.
-        EnsembleError
+            If shapes do not fit, times do not rise or a number is NaN or infinite, with the trajectory and the frame.
+        DatasetError
             If a trajectory has one frame only, or ``path`` exists.
 
         Warns
@@ -147,66 +178,151 @@ class Ensemble:
             If single precision, in which coordinates are kept, is coarse for the particles of a set.
         """
         layout, trajectories = arrays_in.read(
-            points,
-            observables,
-            times=times,
-            species=species,
-            masses=masses,
-            observable_names=observable_names,
-            species_names=species_names,
+            arrays_in.Given(
+                points=points,
+                observables=observables,
+                times=times,
+                features=features,
+                roles=roles,
+                species=species,
+                masses=masses,
+                cell=cell,
+                context=context or {},
+            ),
+            observable_names=arrays_in.as_names(observable_names),
+            observable_units=arrays_in.as_names(observable_units),
+            species_names=arrays_in.as_names(species_names),
+            context_units=context_units or {},
             name=name,
             units=units,
+            time_unit=time_unit,
+            max_step=max_step,
+            description=description,
         )
         for i, trajectory in enumerate(trajectories):
             trajectory.packed(layout, i)  # everything is checked before anything is written
-        ensemble = cls.create(path, layout, len(trajectories), {"source": "arrays"})
+        data = cls.create(path, layout, len(trajectories), {"source": "arrays"})
         for i, trajectory in enumerate(trajectories):
-            ensemble.commit(i, trajectory)
-        return ensemble
+            data.commit(i, trajectory)
+        return data
 
     def commit(self, index: int, trajectory: Trajectory) -> None:
-        """Write trajectory ``index``; it counts as written only when its digest is there.
+        """Write trajectory ``index``; it counts as written only when all of it is there.
 
         Raises
         ------
         MicrostateError
             If it does not fit the layout, or holds NaN or infinite numbers.
-        EnsembleError
-            If there is no such index.
+        DatasetError
+            If there is no such index, or this is a part in time.
         StorageError
             If the disk is full or the folder may not be written.
         """
+        if self._stretches is not None:
+            raise DatasetError(f"a part in time of {self.path} cannot be written to; open the whole data set.")
         self._require("trajectories", self.n_trajectories, np.array([index]))
-        content = trajectory.packed(self.layout, index)
-        digest = np.frombuffer(digest_of(content), np.uint8)
-        with storage_errors(self.path):
-            if self._digests[index].any():
-                self._arrays["digest"][index] = 0  # of a damaged trajectory that is written again
-            for name, array in content.items():
-                self._arrays[name][index] = array
-            self._arrays["digest"][index] = digest
-        with self._lock:
-            self._digests[index] = digest
-            self.__dict__.pop("usable", None)
+        self._store.commit(index, trajectory.packed(self.layout, index))
+        self.__dict__.pop("usable", None)
+
+    def clear_leftovers(self) -> None:
+        """Remove the temporary files of a writer that was killed."""
+        self._store.clear_leftovers()
+
+    # ── parts in time ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def between(self, first: int, last: int) -> TrajectoryDataset:
+        """Give the frames ``first`` … ``last`` − 1 of every trajectory, as a data set of its own.
+
+        Raises
+        ------
+        DatasetError
+            If fewer than two frames of every trajectory lie there.
+        """
+        if not 0 <= first < last:
+            raise DatasetError(f"frames {first} to {last} are no stretch; expected 0 ≤ first < last.")
+        rows = [(i, a + first, min(a + last, b)) for i, a, b in self._rows() if min(a + last, b) - (a + first) >= 2]
+        return self._part(rows, f"between frames {first} and {last}")
+
+    def blocks(self, length: int) -> TrajectoryDataset:
+        """Cut every trajectory into blocks of ``length`` frames that share none; a shorter rest is left out.
+
+        Raises
+        ------
+        DatasetError
+            If no trajectory is that long, or ``length`` is below two.
+        """
+        if length < 2:
+            raise DatasetError(f"a block of {length} frames has no step; expected at least two frames.")
+        rows = [
+            (i, start, start + length) for i, a, b in self._rows() for start in range(a, b - length + 1, length)
+        ]
+        return self._part(rows, f"in blocks of {length}")
+
+    def _part(self, rows: list[tuple[int, int, int]], what: str) -> TrajectoryDataset:
+        if not rows:
+            raise DatasetError(
+                f"{self.path} has no two frames {what}: its trajectories have {_range(self.lengths)} frames."
+            )
+        return type(self)(self._store, np.array(rows, dtype=np.int64), self.allow_unfinished)
+
+    def _rows(self) -> list[tuple[int, int, int]]:
+        """Index on the disk, first and last frame + 1 of every trajectory."""
+        if self._stretches is None:
+            return [(i, 0, int(n)) for i, n in enumerate(self._store.lengths)]
+        return [(int(i), int(a), int(b)) for i, a, b in self._stretches]
 
     # ── what it says about itself ─────────────────────────────────────────────────────────────────────────────
+
+    def __repr__(self) -> str:
+        frames, least, most = _range(self.lengths), "up to " if self.layout.ragged else "", self.max_particles
+        lines = [
+            f"TrajectoryDataset {self.path}: {self.layout.name}",
+            f"  {self.n_trajectories} trajectories of {frames} frames, {self.time_step:g} {self.layout.time_unit} apart"
+            if self.committed.any()
+            else f"  {self.n_trajectories} trajectories, none of them committed",
+            f"  {least}{most} particles of {', '.join(self.species_names)}; features {', '.join(self.features.names)}",
+            f"  observables {_with_units(self.observable_names, self.observable_units)}",
+        ]
+        if self.context_names:
+            lines.append(f"  context {_with_units(self.context_names, self.layout.context_units)}")
+        return "\n".join(line.rstrip() for line in lines)
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._store.path
+
+    @property
+    def layout(self) -> Layout:
+        """The facts that all trajectories have in common."""
+        return self._store.layout
+
+    @property
+    def schema(self) -> int:
+        """Version of the layout on disk."""
+        return SCHEMA
 
     @property
     def n_trajectories(self) -> int:
         """M, committed or not."""
-        return int(self._facts["n_trajectories"])
+        return self._store.n_trajectories if self._stretches is None else len(self._stretches)
 
     @property
-    def n_frames(self) -> int:
-        """T."""
-        return self.layout.n_frames
+    def lengths(self) -> Array:
+        """Frames of each trajectory, ``(M,)``; zero where none was committed."""
+        return np.array([last - first for _, first, last in self._rows()])
+
+    @property
+    def max_frames(self) -> int:
+        """Frames of the longest trajectory."""
+        return int(self.lengths.max())
 
     @property
     def max_particles(self) -> int:
         """N, the most particles of a microstate."""
         return self.layout.max_particles
 
-    @property
+    @functools.cached_property
     def largest_set(self) -> int:
         """The most particles of any usable microstate."""
         if not self.layout.ragged:
@@ -214,9 +330,14 @@ class Ensemble:
         return max((int(self._read("counts", int(i)).max()) for i in self.usable), default=self.max_particles)
 
     @property
+    def features(self) -> Features:
+        """The roles of the d features of a particle."""
+        return self.layout.features
+
+    @property
     def n_features(self) -> int:
         """Features of a particle, d."""
-        return self.layout.n_features
+        return self.features.d
 
     @property
     def n_species(self) -> int:
@@ -229,16 +350,6 @@ class Ensemble:
         return self.layout.species_names
 
     @property
-    def times(self) -> Array:
-        """Times of the frames, ``(T,)``."""
-        return np.array(self.layout.times)
-
-    @property
-    def time_step(self) -> float:
-        """Time from one frame to the next (the mean one)."""
-        return (self.layout.times[-1] - self.layout.times[0]) / (self.n_frames - 1)
-
-    @property
     def observable(self) -> str:
         """Registered name of the observable."""
         return self.layout.observable
@@ -249,35 +360,52 @@ class Ensemble:
         return self.layout.observable_names
 
     @property
-    def units(self) -> str:
-        """Units, for people."""
-        return self.layout.units
+    def observable_units(self) -> tuple[str, ...]:
+        """Units of the o observables."""
+        return self.layout.observable_units
+
+    @property
+    def context_names(self) -> tuple[str, ...]:
+        """Names of the p numbers that are known from outside."""
+        return self.layout.context_names
+
+    @functools.cached_property
+    def time_step(self) -> float:
+        """Usual time from one frame to the next, over all committed trajectories."""
+        return time_step([self.times(i) for i in self._there()])
+
+    @functools.cached_property
+    def longest_step(self) -> float:
+        """The longest time between successive frames that is no gap."""
+        if self.layout.max_step is not None:
+            return self.layout.max_step
+        return longest_step([self.times(i) for i in self._there()])
 
     @property
     def created(self) -> str:
         """When it was made, in ISO 8601."""
-        return str(self._facts["created"])
+        return str(self._store.facts["created"])
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Where the data come from: configuration, seed, split and version of the package."""
-        return dict(self._facts["provenance"])
-
-    @functools.cached_property
-    def _digests(self) -> Array:
-        """``(M, 32)``; all ones where the digest cannot be read."""
-        return read_digests(self._arrays["digest"])
+        return dict(self._store.facts["provenance"])
 
     @property
     def committed(self) -> Array:
         """Which trajectories were written completely, ``(M,)`` boolean."""
-        return np.asarray(self._digests.any(axis=1))
+        there = self._store.committed
+        return there if self._stretches is None else there[self._stretches[:, 0]]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over layout and digests: equal for equal data, wherever they are and whoever wrote them when."""
-        head = json.dumps({"schema": self.layout.schema, "layout": self.layout.to_json()}, sort_keys=True).encode()
-        return hashlib.sha256(head + self._digests.tobytes()).hexdigest()
+        """SHA-256 over layout and content: equal for equal data, wherever they are and whoever wrote them when."""
+        head = {"schema": SCHEMA, "layout": self.layout.to_json()}
+        if self._stretches is not None:
+            head["stretches"] = self._stretches.tolist()
+        head["layout"].pop("description")
+        raw = json.dumps(head, sort_keys=True).encode()
+        return hashlib.sha256(raw + self._store.digests.tobytes()).hexdigest()
 
     @functools.cached_property
     def usable(self) -> Array:
@@ -300,116 +428,172 @@ class Ensemble:
         return np.setdiff1d(np.flatnonzero(self.committed), damaged)
 
     def verify(self) -> list[int]:
-        """Indices of the damaged trajectories: committed, but not readable or with another checksum."""
+        """List the indices of the damaged trajectories: committed, but not readable or with another checksum."""
 
         def is_damaged(i: int) -> bool:
             try:
-                self._content(i)
+                self._store.content(i)
             except DamagedFileError:
                 return True
             return False
 
-        indices = [int(i) for i in np.flatnonzero(self.committed)]
+        indices = [int(i) for i in np.flatnonzero(self._store.committed)]
         with ThreadPoolExecutor(READERS) as pool:
-            return [i for i, bad in zip(indices, pool.map(is_damaged, indices), strict=True) if bad]
+            bad = [i for i, wrong in zip(indices, pool.map(is_damaged, indices), strict=True) if wrong]
+        return bad if self._stretches is None else [m for m, (i, _, _) in enumerate(self._rows()) if i in bad]
+
+    def require_finished(self) -> Self:
+        """Refuse a data set of which only a part was committed, unless it was opened with ``allow_unfinished``.
+
+        Raises
+        ------
+        DatasetError
+            With the number of trajectories that are missing.
+        """
+        missing = self.n_trajectories - int(self.committed.sum())
+        if missing and not self.allow_unfinished:
+            raise DatasetError(
+                f"{self.path} lacks {missing} of its {self.n_trajectories} trajectories: making it was stopped. "
+                "The same command goes on where it was. To use what is there, open it with "
+                "TrajectoryDataset.open(path, allow_unfinished=True), or say allow_unfinished: true in the section "
+                "'data' of a configuration."
+            )
+        return self
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def observables(self, indices: Array | None = None) -> Array:
-        """Observables of some trajectories (the usable ones by default), ``(M', T, o)`` float64.
+    def times(self, index: int) -> Array:
+        """Read the times of the frames of one trajectory, ``(T_m,)``."""
+        return self._read("times", index)
+
+    def context(self, index: int) -> Array:
+        """Read what is known from outside along one trajectory, ``(T_m, p)``; no columns if there is none."""
+        if not self.context_names:
+            return np.zeros((int(self.lengths[index]), 0))
+        return self._read("context", index)
+
+    def observables(self, indices: Array | None = None) -> list[Array]:
+        """Read the observables of some trajectories (the usable ones by default): arrays ``(T_m, o)`` float64.
 
         Raises
         ------
         DamagedFileError
             If a trajectory cannot be read.
-        EnsembleError
+        DatasetError
             If one does not exist.
         """
         wanted = self.usable if indices is None else np.atleast_1d(indices)
         self._require("trajectories", self.n_trajectories, wanted)
-        shape = (len(wanted), self.n_frames, len(self.observable_names))
-        out = np.empty(shape)
         with ThreadPoolExecutor(READERS) as pool:
-            for k, row in enumerate(pool.map(lambda i: self._read("observables", int(i)), wanted)):
-                out[k] = row
-        return out
+            return list(pool.map(lambda i: self._read("observables", int(i)), wanted))
+
+    def transitions(self, indices: Array, step: float | None = None) -> Transitions:
+        """List the pairs of successive frames of some trajectories from which dynamics may be learned.
+
+        Parameters
+        ----------
+        indices : array
+            Trajectories; the result counts them from zero in this order.
+        step : float, optional
+            The time step in whose units times between frames are given; this data set's own by default.
+        """
+        return transitions([self.times(int(i)) for i in indices], step or self.time_step, self.longest_step)
 
     def microstates(self, trajectories: Array, frames: Array) -> MicrostateBatch:
-        """Microstates of any trajectories ``(B,)`` and frames ``(B,)``; one number stands for all B of the other.
+        """Read microstates of any trajectories ``(B,)`` and frames ``(B,)``; one number stands for all B of the other.
 
-        A trajectory is read once per call.
+        Only the frames that are asked for are read.
 
         Raises
         ------
         DamagedFileError
             If a trajectory cannot be read.
-        EnsembleError
+        DatasetError
             If one was never committed, or there is no such trajectory or frame.
         """
         try:
             trajectories, frames = np.broadcast_arrays(*np.atleast_1d(trajectories, frames))
         except ValueError as error:
-            raise EnsembleError(
+            raise DatasetError(
                 f"there are {np.size(trajectories)} trajectories and {np.size(frames)} frames; expected a frame for "
                 "each."
             ) from error
+        if not len(trajectories):
+            raise DatasetError("no microstates were asked for; give at least one trajectory and frame.")
         self._require("trajectories", self.n_trajectories, trajectories)
-        self._require("frames", self.n_frames, frames)
-        B, N, d = len(trajectories), self.max_particles, self.n_features
         rows: dict[str, Array] = {}
         for i in np.unique(trajectories):
             of_i = trajectories == i
-            for name, array in self.arrays(int(i)).items():
-                part = array[frames[of_i]] if name != "species" else array[None]
-                rows.setdefault(name, np.empty((B, *part.shape[1:]), part.dtype))[of_i] = part
-        if not rows:
-            raise EnsembleError("no microstates were asked for; give at least one trajectory and frame.")
-        points = self.layout.restored(rows["points"].reshape(B, N, d))
-        return assemble(points, rows.get("counts"), rows.get("species"), rows.get("masses"), self.n_species)
+            self._require_there(int(i))
+            self._require(f"frames of trajectory {i}", int(self.lengths[i]), frames[of_i])
+            needed, place = np.unique(frames[of_i], return_inverse=True)
+            for name, array in self.arrays(int(i), needed).items():
+                rows.setdefault(name, np.empty((len(frames), *array.shape[1:]), array.dtype))[of_i] = array[place]
+        return assemble(self.layout, rows)
 
     def trajectory(self, index: int) -> MicrostateBatch:
-        """The T microstates of one trajectory."""
-        return self.microstates(np.full(self.n_frames, index), np.arange(self.n_frames))
+        """Read all microstates of one trajectory."""
+        self._require("trajectories", self.n_trajectories, np.array([index]))
+        self._require_there(index)
+        return self.microstates(np.array([index]), np.arange(self.lengths[index]))
 
-    def arrays(self, index: int) -> dict[str, Array]:
-        """The arrays of the microstates of one trajectory as they are stored, without its observables.
+    def first(self, indices: Array) -> MicrostateBatch:
+        """Read the first microstates X_0 of some trajectories."""
+        return self.microstates(np.asarray(indices), np.zeros(len(indices), dtype=np.int64))
+
+    def arrays(self, index: int, frames: Array | None = None) -> dict[str, Array]:
+        """Read the arrays of the microstates of one trajectory as they are stored.
+
+        Parameters
+        ----------
+        index : int
+            The trajectory.
+        frames : array, optional
+            Rising frames; all by default.
 
         Raises
         ------
         DamagedFileError
             If they cannot be read.
-        EnsembleError
+        DatasetError
             If the trajectory was never committed or does not exist.
         """
+        self._require_there(index)
+        names = [name for name in self.layout.arrays() if name not in ("observables", "times", "context")]
+        return {name: self._read(name, index, frames) for name in names}
+
+    def _there(self) -> list[int]:
+        there = [int(i) for i in np.flatnonzero(self.committed)]
+        if not there:
+            raise DatasetError(f"{self.path} has no committed trajectory yet.")
+        return there
+
+    def _require_there(self, index: int) -> None:
         if not 0 <= index < self.n_trajectories or not self.committed[index]:
-            raise EnsembleError(
+            raise DatasetError(
                 f"{self.path} has no trajectory {index}: {int(self.committed.sum())} of {self.n_trajectories} "
-                "are there. Simulate again with the same configuration to complete it."
+                "are there. Make it again with the same configuration to complete it."
             )
-        return {name: self._read(name, index) for name in self._arrays if name not in ("digest", "observables")}
 
     def _require(self, what: str, n: int, indices: Array) -> None:
         wrong = [i for i in indices.tolist() if not (isinstance(i, int) and 0 <= i < n)]
         if wrong:
-            raise EnsembleError(f"{self.path} has {what} 0 to {n - 1}; got {_listed(wrong)}.")
+            raise DatasetError(f"{self.path} has {what} 0 to {n - 1}; got {_listed(wrong)}.")
 
-    def _read(self, name: str, index: int) -> Array:
-        try:
-            return np.asarray(self._arrays[name][index])
-        except Exception as error:  # Zarr and its codecs raise many kinds for bytes that they cannot decode
-            raise DamagedFileError(
-                f"{self.path}: '{name}' of trajectory {index} cannot be read ({error}). Simulate again with the same "
-                "configuration to redo just this trajectory, or restore the file."
-            ) from error
-
-    def _content(self, index: int) -> dict[str, Array]:
-        """All arrays of one trajectory, checked against its digest."""
-        content = {name: self._read(name, index) for name in self._arrays if name != "digest"}
-        if digest_of(content) != self._digests[index].tobytes():
-            raise DamagedFileError(f"{self.path}: the content of trajectory {index} does not have its checksum.")
-        return content
+    def _read(self, name: str, index: int, frames: Array | None = None) -> Array:
+        stored, first, last = self._rows()[index] if self._stretches is not None else (index, 0, None)
+        return self._store.read(name, stored, slice(first, last) if frames is None else frames + first)
 
 
 def _listed(indices: list[Any], most: int = 20) -> str:
     text = ", ".join(map(str, indices[:most]))
     return text if len(indices) <= most else f"{text} … ({len(indices)} in all)"
+
+
+def _range(numbers: Array) -> str:
+    least, most = int(numbers.min()), int(numbers.max())
+    return str(most) if least == most else f"{least} to {most}"
+
+
+def _with_units(names: Sequence[str], units: Sequence[str]) -> str:
+    return ", ".join(f"{name} ({unit})" if unit else name for name, unit in zip(names, units, strict=True))

@@ -1,95 +1,144 @@
-"""Users' own arrays as the trajectories of an ensemble."""
+"""Users' own arrays as the trajectories of a data set."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from setclosure.trajectories.layout import GIVEN, Array, Layout, Trajectory
-from setclosure.errors import EnsembleError, MicrostateError, SetclosureWarning
-from setclosure.sets.microstates import MicrostateBatch, real_numbers, whole_numbers
+from setclosure.errors import DatasetError, MicrostateError, SetclosureWarning
 from setclosure.observables.registered import Observable, as_observable
+from setclosure.sets.cell import cell_matrices
+from setclosure.sets.features import Features, as_features
+from setclosure.sets.microstates import MicrostateBatch, real_numbers, whole_numbers
+from setclosure.trajectories.layout import GIVEN, Array, Layout, Trajectory
 
 ROUNDED = 0.01
 """Spacing of single precision, as a share of the spread of a set, from which on rounding is worth a warning."""
 
 
+@dataclass(frozen=True)
+class Given:
+    """The arrays that a user gave; see :meth:`setclosure.TrajectoryDataset.from_arrays` for each."""
+
+    points: Any
+    observables: Any
+    times: Any
+    features: Any
+    roles: Any
+    species: Any
+    masses: Any
+    cell: Any
+    context: dict[str, Any]
+
+
+def as_names(names: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Give names as a tuple: one name stands for itself, None for no names."""
+    return (names,) if isinstance(names, str) else tuple(names or ())
+
+
 def read(
-    points: Any,
-    observables: Any,
+    given: Given,
     *,
-    times: Iterable[float],
-    species: Any,
-    masses: Any,
-    observable_names: tuple[str, ...] | str | None,
-    species_names: tuple[str, ...] | str | None,
+    observable_names: tuple[str, ...],
+    observable_units: tuple[str, ...],
+    species_names: tuple[str, ...],
+    context_units: dict[str, str],
     name: str,
     units: str,
+    time_unit: str,
+    max_step: float | None,
+    description: str,
 ) -> tuple[Layout, list[Trajectory]]:
-    """Read arrays; see :meth:`setclosure.trajectories.dataset.Ensemble.from_arrays`."""
-    of_frames = tuple(float(t) for t in real_numbers(list(times), "times"))
-    sets = [[_set(x, m, t) for t, x in enumerate(frames)] for m, frames in enumerate(_trajectories(points))]
+    """Read arrays into a layout and trajectories; see :meth:`setclosure.TrajectoryDataset.from_arrays`."""
+    sets = [[_set(x, m, t) for t, x in enumerate(frames)] for m, frames in enumerate(_trajectories(given.points))]
     if not sets:
-        raise EnsembleError("no trajectories were given; an ensemble has at least one.")
-    M, T = len(sets), len(of_frames)
-    for m, frames in enumerate(sets):
-        if len(frames) != T:
-            raise MicrostateError(f"trajectory {m} has {len(frames)} frames, but there are {T} times.")
+        raise DatasetError("no trajectories were given; a data set has at least one.")
+    M = len(sets)
+    lengths = [len(frames) for frames in sets]
+    times = _times(given.times, lengths)
     d = sets[0][0].shape[1]
-    sizes = np.array([[len(x) for x in frames] for frames in sets])
-    for m, t in np.argwhere(np.array([[x.shape[1] != d for x in frames] for frames in sets])):
-        raise MicrostateError(f"trajectory {m}, frame {t} has {sets[m][t].shape[1]} features; expected {d}.")
-    _warn_of_rounding(sets)
-    N, ragged = int(sizes.max()), bool((sizes != sizes.max()).any())
-    kinds = None if species is None else _species(species, M, N)
-    names_of_species = _names(species_names)
-    S = 1 if kinds is None else max(int(kinds.max()) + 1, len(names_of_species))
-    if names_of_species and len(names_of_species) != S:
-        raise MicrostateError(f"there are {S} species and {len(names_of_species)} names of them: {names_of_species}.")
-    weights = (
-        None if masses is None else [[_mass(masses, m, t, len(x)) for t, x in enumerate(f)] for m, f in enumerate(sets)]
-    )
-    given = _names(observable_names)
-    computed = isinstance(observables, str) or callable(observables)
-    known = as_observable(observables, given or None) if computed else None
-    values = [_observables(known, observables, sets, m, kinds, weights, S) for m in range(M)]
+    for m, frames in enumerate(sets):
+        for t, x in enumerate(frames):
+            if x.shape[1] != d:
+                raise MicrostateError(f"trajectory {m}, frame {t} has {x.shape[1]} features; expected {d}.")
+    features = as_features(d if given.features is None else given.features, given.roles)
+    if features.d != d:
+        raise MicrostateError(
+            f"particles have {d} features and these are described as {features.d}: {', '.join(features.names)}."
+        )
+    _warn_of_rounding(sets, features)
+    sizes = [np.array([len(x) for x in frames]) for frames in sets]
+    N = int(max(1, max(n.max() for n in sizes)))
+    ragged = any(bool((n != N).any()) for n in sizes)
+    species = None if given.species is None else _species(given.species, sizes)
+    S = 1 if species is None else max(int(max(row.max(initial=0) for f in species for row in f)) + 1, len(species_names))
+    if species_names and len(species_names) != S:
+        raise MicrostateError(f"there are {S} species and {len(species_names)} names of them: {species_names}.")
+    masses = None if given.masses is None else _per_particle(given.masses, sizes, "masses")
+    cells = None if given.cell is None else [_cell(given.cell, m, M, n, features) for m, n in enumerate(lengths)]
+    computed = isinstance(given.observables, str) or callable(given.observables)
+    known = as_observable(given.observables, observable_names or None) if computed else None
+    values = [
+        _observables(
+            known,
+            given.observables,
+            sets[m],
+            m,
+            M,
+            {
+                "species": None if species is None else species[m],
+                "masses": None if masses is None else masses[m],
+                "n_species": S,
+                "features": features,
+                "cell": None if cells is None else np.broadcast_to(cells[m], (lengths[m], *cells[m].shape[-2:])),
+            },
+        )
+        for m in range(M)
+    ]
     o = values[0].shape[1]
-    given = given or (known.components if known else tuple(f"observable_{k}" for k in range(o)))
-    if len(given) != o:
-        raise MicrostateError(f"there are {o} observables and {len(given)} names of them: {', '.join(given)}.")
+    names = observable_names or (known.components if known else tuple(f"observable_{k}" for k in range(o)))
+    if len(names) != o:
+        raise MicrostateError(f"there are {o} observables and {len(names)} names of them: {', '.join(names)}.")
     layout = Layout(
         name=name,
-        times=of_frames,
-        n_features=d,
+        features=features,
+        max_frames=max(lengths),
         max_particles=N,
         observable=known.name if known else GIVEN,
-        observable_names=given,
+        observable_names=names,
+        observable_units=observable_units or (known.units if known else ()),
         units=units,
-        species_names=names_of_species or (("particles",) if S == 1 else tuple(f"species {s}" for s in range(S))),
+        time_unit=time_unit,
+        species_names=species_names or (("particles",) if S == 1 else tuple(f"species {s}" for s in range(S))),
+        context_names=tuple(given.context),
+        context_units=tuple(context_units.get(key, "") for key in given.context),
         ragged=ragged,
-        weighted=weights is not None,
+        weighted=masses is not None,
+        has_cell=cells is not None,
+        max_step=max_step,
+        description=description,
     )
     return layout, [
         Trajectory(
             points=_stacked(sets[m], N),
             observables=values[m],
+            times=times[m],
             counts=sizes[m] if ragged else None,
-            species=None if kinds is None or S == 1 else kinds[m],
-            masses=None if weights is None else _stacked(weights[m], N),
+            species=None if species is None or S == 1 else _stacked(species[m], N),
+            masses=None if masses is None else _stacked(masses[m], N),
+            cell=None if cells is None else cells[m],
+            context=_context(given.context, m, M, lengths[m]) if given.context else None,
         )
         for m in range(M)
     ]
 
 
-def _names(names: tuple[str, ...] | str | None) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names or ())
-
-
 def _trajectories(points: Any) -> list[Any]:
-    """The M trajectories, each with T frames to go through."""
+    """List the M trajectories, each with T_m frames to go through."""
     of_objects = getattr(getattr(points, "dtype", None), "kind", "") == "O"  # sets of different sizes
     shape = None if of_objects else getattr(points, "shape", None)
     if points is None or isinstance(points, str) or (shape is not None and len(shape) != 4):
@@ -100,15 +149,34 @@ def _trajectories(points: Any) -> list[Any]:
     return list(points)
 
 
-def _warn_of_rounding(sets: list[list[Array]]) -> None:
-    """Warn where single precision, in which ensembles keep coordinates, is coarse for the particles of a set."""
-    largest = np.max([np.abs(x).max(axis=0) for frames in sets for x in frames], axis=0)
-    spread = np.sqrt(np.mean([x.var(axis=0) for frames in sets for x in frames], axis=0))
+def _times(times: Any, lengths: list[int]) -> list[Array]:
+    """Read times ``(T_m,)`` of every trajectory from one sequence for all, or one for each."""
+    listed = list(times)
+    if listed and all(_has_length(t) for t in listed):
+        if len(listed) != len(lengths):
+            raise MicrostateError(f"there are {len(lengths)} trajectories and times of {len(listed)}.")
+        rows = [real_numbers(list(t), f"trajectory {m}: times") for m, t in enumerate(listed)]
+    else:
+        rows = [real_numbers(listed, "times")] * len(lengths)
+    for m, (row, T) in enumerate(zip(rows, lengths, strict=True)):
+        if row.shape != (T,):
+            raise MicrostateError(f"trajectory {m} has {T} frames, but there are times of shape {row.shape}.")
+    return rows
+
+
+def _warn_of_rounding(sets: list[list[Array]], features: Features) -> None:
+    """Warn where single precision, in which coordinates are kept, is coarse for the particles of a set."""
+    filled = [x for frames in sets for x in frames if len(x)]
+    if not filled:
+        return
+    largest = np.max([np.abs(x).max(axis=0) for x in filled], axis=0)
+    spread = np.sqrt(np.mean([x.var(axis=0) for x in filled], axis=0))
     spacing = np.spacing(largest.astype(np.float32))
     for k in np.flatnonzero((spread > 0) & (spacing > ROUNDED * spread)):
         warnings.warn(
-            f"feature {k} of the particles reaches {largest[k]:.3g} and spreads over {spread[k]:.3g} in a set, and "
-            f"ensembles keep it in single precision, in steps of {spacing[k]:.2g}: subtract a common offset first.",
+            f"feature {k} ('{features.names[k]}') of the particles reaches {largest[k]:.3g} and spreads over "
+            f"{spread[k]:.3g} in a set, and data sets keep it in single precision, in steps of {spacing[k]:.2g}: "
+            "subtract a common offset first.",
             SetclosureWarning,
             stacklevel=4,
         )
@@ -116,9 +184,9 @@ def _warn_of_rounding(sets: list[list[Array]]) -> None:
 
 def _set(x: Any, m: int, t: int) -> Array:
     array = real_numbers(x, f"trajectory {m}, frame {t}")
-    if array.ndim != 2 or 0 in array.shape:
+    if array.ndim != 2 or array.shape[1] == 0:
         raise MicrostateError(
-            f"trajectory {m}, frame {t} has shape {array.shape}; expected (N, d) with at least one particle."
+            f"trajectory {m}, frame {t} has shape {array.shape}; expected (N, d), or (0, d) if no particle is there."
         )
     storable = np.abs(array) <= np.finfo(np.float32).max  # False for NaN, too
     if not storable.all():
@@ -130,64 +198,94 @@ def _set(x: Any, m: int, t: int) -> Array:
     return array
 
 
-def _species(species: Any, M: int, N: int) -> Array:
-    numbers = real_numbers(species, "species")
+def _species(species: Any, sizes: list[Array]) -> list[list[Array]]:
+    """Read the species of the particles of every frame, from ``(N,)``, ``(M, N)``, ``(M, T, N)`` or sequences."""
+    rows = _per_particle(species, sizes, "species")
+    for m, of_m in enumerate(rows):
+        for t, row in enumerate(of_m):
+            of_m[t] = row = whole_numbers(row, f"trajectory {m}, frame {t}: species")
+            if len(row) and (row.min() < 0 or row.max() > 255):
+                raise MicrostateError(
+                    f"trajectory {m}, frame {t}: species run from {row.min()} to {row.max()}; expected 0 to S − 1, at "
+                    "most 255."
+                )
+    return rows
+
+
+def _per_particle(values: Any, sizes: list[Array], what: str) -> list[list[Array]]:
+    """Read one number for each particle of every frame, from values for all, for a trajectory or for a frame.
+
+    Values that are not given for each frame belong to places; a frame of fewer particles has the first places.
+    """
+    places = max(int(n.max()) for n in sizes)
+    return [[_of_frame(values, m, t, int(n), places, what) for t, n in enumerate(of_m)] for m, of_m in enumerate(sizes)]
+
+
+def _of_frame(values: Any, m: int, t: int, n: int, places: int, what: str) -> Array:
+    given, depth = values, 0
     try:
-        kinds = np.broadcast_to(numbers, (M, N))
-    except ValueError as error:
-        raise MicrostateError(
-            f"species have shape {numbers.shape}; expected integers of shape ({N},) or ({M}, {N})."
-        ) from error
-    kinds = whole_numbers(kinds, "species")
-    if kinds.min() < 0 or kinds.max() > 255:
-        raise MicrostateError(f"species run from {kinds.min()} to {kinds.max()}; expected 0 to S − 1, at most 255.")
-    return kinds
-
-
-def _has_length(x: Any) -> bool:
-    try:
-        len(x)
-    except TypeError:  # a number, or a tensor of none
-        return False
-    return True
-
-
-def _mass(masses: Any, m: int, t: int, n: int) -> Array:
-    try:
-        given = masses
         for index in (m, t):  # (M, T, N), (M, N) or (N,)
-            given = given[index] if _has_length(given[0]) else given
+            if len(given) and _has_length(given[0]):
+                given, depth = given[index], depth + 1
     except (TypeError, IndexError) as error:
-        raise MicrostateError(f"trajectory {m}, frame {t}: its masses cannot be read: {error}.") from error
-    row = real_numbers(given, f"trajectory {m}, frame {t}: masses")
+        raise MicrostateError(f"trajectory {m}, frame {t}: its {what} cannot be read: {error}.") from error
+    row = real_numbers(given, f"trajectory {m}, frame {t}: {what}")
+    if depth < 2 and row.shape == (places,):
+        row = row[:n]
     if row.shape != (n,):
         raise MicrostateError(
-            f"trajectory {m}, frame {t} has {n} particles, but masses of shape {row.shape}; expected one for each, as "
+            f"trajectory {m}, frame {t} has {n} particles, but {what} of shape {row.shape}; expected one for each, as "
             "(N,) for all, (M, N) for each trajectory or (M, T, N) for each frame."
         )
     return row
 
 
+def _cell(cell: Any, m: int, M: int, T: int, features: Features) -> Array:
+    """Read the cell of one trajectory: ``(k, k)``, or ``(T, k, k)`` if it changes."""
+    k = features.position
+    array = None
+    if isinstance(cell, Sequence) and len(cell) == M and all(np.ndim(c) >= 1 for c in cell):
+        array = np.asarray(cell[m], dtype=np.float64)
+    else:
+        whole = real_numbers(cell, "cell")
+        per_trajectory = whole.ndim == 4 or (whole.ndim == 3 and len(whole) == M) or (whole.ndim == 2 and whole.shape == (M, k) and k != M)
+        array = whole[m] if per_trajectory else whole
+    matrices = cell_matrices(array, k)
+    if matrices.ndim == 3 and len(matrices) != T:
+        raise MicrostateError(f"trajectory {m} has {T} frames and {len(matrices)} cells; expected one for each frame.")
+    return matrices
+
+
+def _context(context: dict[str, Any], m: int, M: int, T: int) -> Array:
+    """Read what is known from outside along one trajectory, ``(T, p)``."""
+    columns = []
+    for name, values in context.items():
+        value = values
+        if _has_length(values):
+            if len(values) != M:
+                raise MicrostateError(
+                    f"the context '{name}' has {len(values)} entries for {M} trajectories; expected one number for "
+                    "all, or one entry for each trajectory."
+                )
+            value = values[m]
+        column = real_numbers(value, f"trajectory {m}: context '{name}'")
+        if column.ndim == 1 and len(column) != T:
+            raise MicrostateError(
+                f"trajectory {m} has {T} frames and {len(column)} values of the context '{name}'; expected one number, "
+                "or one for each frame."
+            )
+        columns.append(np.broadcast_to(column, (T,)))
+    return np.stack(columns, axis=1)
+
+
 def _observables(
-    known: Observable | None,
-    observables: Any,
-    sets: list[list[Array]],
-    m: int,
-    kinds: Array | None,
-    weights: list[list[Array]] | None,
-    S: int,
+    known: Observable | None, observables: Any, frames: list[Array], m: int, M: int, options: dict[str, Any]
 ) -> Array:
-    """``(T, o)`` of trajectory ``m``: given, or computed from the microstates."""
-    T = len(sets[m])
+    """Give ``(T, o)`` of trajectory ``m``: given, or computed from the microstates."""
+    T = len(frames)
     if known is not None:
-        batch = MicrostateBatch.from_arrays(
-            sets[m],
-            species=None if kinds is None else [kinds[m][: len(x)] for x in sets[m]],
-            masses=None if weights is None else weights[m],
-            n_species=S,
-        )
         try:
-            return known(batch)
+            return known(MicrostateBatch.from_arrays(frames, **options))
         except MicrostateError as error:
             raise MicrostateError(f"trajectory {m}: {error}") from error
     try:
@@ -196,8 +294,8 @@ def _observables(
         raise MicrostateError(
             f"observables are {observables!r}; expected values (M, T, o), a function, or the name of a registered one."
         ) from error
-    if n != len(sets):
-        raise MicrostateError(f"there are {len(sets)} trajectories, but observables of {n}.")
+    if n != M:
+        raise MicrostateError(f"there are {M} trajectories, but observables of {n}.")
     values = real_numbers(observables[m], f"trajectory {m}: observables")
     values = values[:, None] if values.ndim == 1 else values
     if values.ndim != 2 or len(values) != T:
@@ -205,8 +303,16 @@ def _observables(
     return values
 
 
+def _has_length(x: Any) -> bool:
+    try:
+        len(x)
+    except TypeError:  # a number, or a tensor of none
+        return False
+    return not isinstance(x, str)
+
+
 def _stacked(rows: list[Array], N: int) -> Array:
-    """Arrays of different lengths as one, with zeros behind."""
+    """Give arrays of different lengths as one, with zeros behind."""
     out = np.zeros((len(rows), N, *rows[0].shape[1:]))
     for t, row in enumerate(rows):
         out[t, : len(row)] = row

@@ -1,4 +1,4 @@
-"""Splits by trajectory: frames of one trajectory never end up on both sides."""
+"""Splits by trajectory, which never put frames of one trajectory on both sides."""
 
 from __future__ import annotations
 

@@ -278,11 +278,11 @@ def test_inspect_finds_damage_and_says_so_by_its_status(sc, copy, tiny_data, tmp
     flip(next(path for path in (data / "in_dst.zarr" / "points" / "c" / "1").rglob("*") if path.is_file()))
     status, out, _ = sc("inspect", data)
     assert status == 1
-    assert out.count("Ensemble") == 5
+    assert out.count("TrajectoryDataset") == 5
     (data / "diff_n.zarr" / "zarr.json").write_text("{")
     status, out, _ = sc("inspect", data)
     assert status == 1
-    assert out.count("Ensemble") == 4
+    assert out.count("TrajectoryDataset") == 4
     assert "diff_n.zarr/zarr.json is damaged" in out
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setclosure.trajectories.assemble import assemble
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Layout, Trajectory
 from setclosure.errors import MicrostateError
 from setclosure.paper.images.pixel_sets import PIXEL_BOX, images_of, pixel_sets
@@ -49,9 +49,9 @@ def test_the_box_keeps_every_pixel_of_every_level_exactly(tmp_path):
     frames[0, :3, 100:356] = np.arange(256)
     frames[1, 99, 499] = frames[1, 0, 0] = 1
     points, counts = pixel_sets(frames)
-    ensemble = Ensemble.create(tmp_path / "pixels.zarr", layout, 1)
-    ensemble.commit(0, Trajectory(points, np.zeros((2, 1)), counts))
-    stored = Ensemble.open(tmp_path / "pixels.zarr")
+    data = TrajectoryDataset.create(tmp_path / "pixels.zarr", layout, 1)
+    data.commit(0, Trajectory(points, np.zeros((2, 1)), counts))
+    stored = TrajectoryDataset.open(tmp_path / "pixels.zarr")
     assert stored.arrays(0)["points"].dtype == np.uint16
     back = stored.trajectory(0)
     assert np.array_equal(images_of(back.points.numpy(), back.counts.numpy(), 100, 500), frames)

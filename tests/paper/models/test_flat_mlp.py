@@ -40,8 +40,8 @@ def test_another_number_of_particles_is_refused(sets):
 def test_the_autoencoder_says_what_it_takes(tiny_data):
     from setclosure.experiments.pipeline import open_split
 
-    ensembles = {split: open_split(tiny_data, split) for split in ("in_dst", "diff_n")}
-    kind = MicrostateKind(2, 1, ensembles["in_dst"].max_particles)
+    datasets = {split: open_split(tiny_data, split) for split in ("in_dst", "diff_n")}
+    kind = MicrostateKind(2, 1, datasets["in_dst"].max_particles)
     ordered, sets = (Autoencoder(ModelSettings(method=name, closure_dim=2), kind) for name in ("ae-aug", "ours"))
-    assert [ordered.takes(e) for e in ensembles.values()] == [True, False]
-    assert [sets.takes(e) for e in ensembles.values()] == [True, True]
+    assert [ordered.takes(e) for e in datasets.values()] == [True, False]
+    assert [sets.takes(e) for e in datasets.values()] == [True, True]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Layout, Trajectory
 from setclosure.paper.images.pixel_sets import PIXEL_BOX, pixel_sets
 from setclosure.observables.registered import get_observable
@@ -35,15 +35,15 @@ def growing(tmp_path_factory):
     layout = Layout(
         "bars", tuple(map(float, range(6))), 3, 6 * 24, "extension", ("extension",), ragged=True, box=PIXEL_BOX
     )
-    ensemble = Ensemble.create(tmp_path_factory.mktemp("bars") / "train.zarr", layout, 6)
+    data = TrajectoryDataset.create(tmp_path_factory.mktemp("bars") / "train.zarr", layout, 6)
     for m in range(6):
         frames = np.zeros((6, 6, 24), np.uint8)
         for t in range(6):
             frames[t, m % 4 : m % 4 + 3, 8 - t : 10 + m + t] = 255 - 20 * t
         points, counts = pixel_sets(frames)
         sets = [x[:n] for x, n in zip(points, counts, strict=True)]
-        ensemble.commit(m, Trajectory(points, get_observable("extension")(sets), counts))
-    return ensemble
+        data.commit(m, Trajectory(points, get_observable("extension")(sets), counts))
+    return data
 
 
 @pytest.mark.parametrize("method", OPTIONS)

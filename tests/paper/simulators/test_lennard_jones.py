@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pytest
 
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.errors import ConfigurationError, MissingExtraError, SimulationError
 from setclosure.observables.registered import get_observable
 from setclosure.paper.simulators import lammps_library
-from setclosure.simulate.campaign import simulate_ensemble
+from setclosure.simulate.campaign import simulate_dataset
 from setclosure.paper.simulators.lennard_jones import LennardJones
 from setclosure.simulate.workers import open_workers
 
@@ -133,9 +133,9 @@ class Breaking(LennardJones):
 
 def test_a_worker_that_dies_costs_one_trajectory_which_is_redone(tmp_path):
     breaking = Breaking(**SMALL.model_dump(), flag=str(tmp_path / "died"))
-    made = simulate_ensemble(tmp_path / "a.zarr", breaking, 12, 0, "train", workers=2)
+    made = simulate_dataset(tmp_path / "a.zarr", breaking, 12, 0, "train", workers=2)
     assert (tmp_path / "died").exists()
-    whole = simulate_ensemble(tmp_path / "b.zarr", SMALL, 12, 0, "train", workers=1)
+    whole = simulate_dataset(tmp_path / "b.zarr", SMALL, 12, 0, "train", workers=1)
     assert made.committed.all()
     assert np.array_equal(made.observables(), whole.observables())
 
@@ -143,8 +143,8 @@ def test_a_worker_that_dies_costs_one_trajectory_which_is_redone(tmp_path):
 def test_lost_atoms_are_named_with_trajectory_and_seed_and_the_others_are_there(tmp_path):
     breaking = Breaking(**SMALL.model_dump(), lost=True)
     with pytest.raises(SimulationError) as caught:
-        simulate_ensemble(tmp_path / "a.zarr", breaking, 12, 7, "train", workers=2)
-    there = Ensemble.open(tmp_path / "a.zarr").committed
+        simulate_dataset(tmp_path / "a.zarr", breaking, 12, 7, "train", workers=2)
+    there = TrajectoryDataset.open(tmp_path / "a.zarr").committed
     assert 0 < (~there).sum() < 12
     for index in np.flatnonzero(~there):
         assert f"trajectory {index} (seed 7, split 'train'): LAMMPS stopped at" in str(caught.value)
@@ -155,12 +155,12 @@ def test_lost_atoms_are_named_with_trajectory_and_seed_and_the_others_are_there(
 def test_a_killed_simulation_goes_on_where_it_was(tmp_path):
     code = (
         "import sys\n"
-        "from setclosure.simulate.campaign import simulate_ensemble\n"
+        "from setclosure.simulate.campaign import simulate_dataset\n"
         "from setclosure.paper.simulators.lennard_jones import LennardJones\n"
         "if __name__ == '__main__':\n"
         "    system = LennardJones.model_validate_json(sys.argv[2])\n"
         "    show = lambda n: print(n, flush=True)\n"
-        "    simulate_ensemble(sys.argv[1], system, 40, 0, 'train', workers=2, progress=show)\n"
+        "    simulate_dataset(sys.argv[1], system, 40, 0, 'train', workers=2, progress=show)\n"
     )
     script = tmp_path / "campaign.py"
     script.write_text(code)
@@ -174,13 +174,13 @@ def test_a_killed_simulation_goes_on_where_it_was(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    before = int(Ensemble.open(path).committed.sum())
+    before = int(TrajectoryDataset.open(path).committed.sum())
     assert 8 <= before < 40
     time.sleep(1)
     counts = []
-    made = simulate_ensemble(path, system, 40, 0, "train", workers=2, progress=counts.append)
+    made = simulate_dataset(path, system, 40, 0, "train", workers=2, progress=counts.append)
     assert counts[0] == before
-    whole = simulate_ensemble(tmp_path / "b.zarr", system, 40, 0, "train", workers=1)
+    whole = simulate_dataset(tmp_path / "b.zarr", system, 40, 0, "train", workers=1)
     assert made.fingerprint == whole.fingerprint
 
 
@@ -188,9 +188,9 @@ def test_a_script_that_begins_when_it_is_imported_is_told_so(tmp_path):
     """Worker processes import the script that was run."""
     script = tmp_path / "campaign.py"
     script.write_text(
-        "from setclosure.simulate.campaign import simulate_ensemble\n"
+        "from setclosure.simulate.campaign import simulate_dataset\n"
         "from setclosure.paper.simulators.lennard_jones import LennardJones\n"
-        f"simulate_ensemble({str(tmp_path / 'a.zarr')!r}, LennardJones(n_frames=3), 2, 0, 'train', workers=1)\n"
+        f"simulate_dataset({str(tmp_path / 'a.zarr')!r}, LennardJones(n_frames=3), 2, 0, 'train', workers=1)\n"
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 1
@@ -204,8 +204,8 @@ def test_a_cluster_by_its_address_gives_the_same_numbers(tmp_path):
         LocalCluster(1, threads_per_worker=1, dashboard_address=None) as cluster,
         open_workers(in_threads=False, scheduler=cluster.scheduler_address) as workers,
     ):
-        made = simulate_ensemble(tmp_path / "a.zarr", SMALL, 3, 0, "train", workers)
-    whole = simulate_ensemble(tmp_path / "b.zarr", SMALL, 3, 0, "train", workers=1)
+        made = simulate_dataset(tmp_path / "a.zarr", SMALL, 3, 0, "train", workers)
+    whole = simulate_dataset(tmp_path / "b.zarr", SMALL, 3, 0, "train", workers=1)
     assert made.fingerprint == whole.fingerprint
 
 

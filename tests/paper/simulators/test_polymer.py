@@ -13,7 +13,7 @@ from scipy import integrate, linalg, stats
 from setclosure.errors import ConfigurationError, SimulationError
 from setclosure.observables.registered import get_observable
 from setclosure.seeds import numpy_stream
-from setclosure.simulate.campaign import simulate_ensemble
+from setclosure.simulate.campaign import simulate_dataset
 from setclosure.paper.simulators.polymer import Polymer
 from setclosure.paper.simulators.polymer_kernels import (
     TILE,
@@ -298,7 +298,7 @@ def test_a_short_chain_is_stretched_and_stays_so():
 def test_a_campaign_does_not_depend_on_the_number_of_workers(tmp_path):
     for start in ("coil", "slow"):
         system = SHORT.model_copy(update={"start": start, "n_candidates": 25, "n_frames": 11})
-        one, two = (simulate_ensemble(tmp_path / f"{start}{n}", system, 6, 0, "train", workers=n) for n in (1, 2))
+        one, two = (simulate_dataset(tmp_path / f"{start}{n}", system, 6, 0, "train", workers=n) for n in (1, 2))
         assert one.fingerprint == two.fingerprint
 
 

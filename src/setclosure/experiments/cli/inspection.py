@@ -1,4 +1,4 @@
-"""What ``setclosure inspect`` prints of an ensemble, a data folder, a run or a model."""
+"""What ``setclosure inspect`` prints of a data set, a data folder, a run or a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.errors import RunError, SetclosureError
 from setclosure.experiments.runs import Run
 from setclosure.fit.checkpoints import CheckedCheckpoints
@@ -31,34 +31,34 @@ def inspect_path(path: Path, console: Console) -> bool:
         return _run(path, console)
     if (path / "model.json").is_file():
         return _model(path, console)
-    ensembles = sorted(path.glob("*.zarr"))
-    if ensembles:
-        damaged = [_ensemble_of_several(ensemble, console) for ensemble in ensembles]  # print all of them
+    datasets = sorted(path.glob("*.zarr"))
+    if datasets:
+        damaged = [_ensemble_of_several(data, console) for data in datasets]  # print all of them
         return any(damaged)
-    raise RunError(f"{path} is no ensemble (.zarr), data folder, run folder or model; there is nothing to inspect.")
+    raise RunError(f"{path} is no data set (.zarr), data folder, run folder or model; there is nothing to inspect.")
 
 
 def _ensemble(path: Path, console: Console) -> bool:
-    ensemble = Ensemble.open(path)
-    damaged = ensemble.verify()
-    missing = ensemble.n_trajectories - int(ensemble.committed.sum())
+    data = TrajectoryDataset.open(path)
+    damaged = data.verify()
+    missing = data.n_trajectories - int(data.committed.sum())
     facts = {
-        "system": ensemble.layout.name,
-        "schema": ensemble.layout.schema,
-        "created": ensemble.created,
-        "trajectories": f"{ensemble.n_trajectories - missing} of {ensemble.n_trajectories}",
-        "frames": f"{ensemble.n_frames}, {ensemble.time_step:g} apart",
-        "particles": f"{'up to ' if ensemble.layout.ragged else ''}{ensemble.max_particles}",
-        "features of a particle": ensemble.n_features,
-        "species": ", ".join(ensemble.species_names),
-        "observables": ", ".join(ensemble.observable_names),
-        "units": ensemble.units,
-        "fingerprint": ensemble.fingerprint,
-        "provenance": json.dumps(ensemble.provenance),
+        "system": data.layout.name,
+        "schema": data.layout.schema,
+        "created": data.created,
+        "trajectories": f"{data.n_trajectories - missing} of {data.n_trajectories}",
+        "frames": f"{data.n_frames}, {data.time_step:g} apart",
+        "particles": f"{'up to ' if data.layout.ragged else ''}{data.max_particles}",
+        "features of a particle": data.n_features,
+        "species": ", ".join(data.species_names),
+        "observables": ", ".join(data.observable_names),
+        "units": data.units,
+        "fingerprint": data.fingerprint,
+        "provenance": json.dumps(data.provenance),
         "not yet simulated": missing or "none",
         "damaged trajectories": ", ".join(map(str, damaged)) or "none",
     }
-    console.print(_table(f"Ensemble {path}", facts))
+    console.print(_table(f"TrajectoryDataset {path}", facts))
     return bool(damaged)
 
 
@@ -93,8 +93,8 @@ def _run(path: Path, console: Console) -> bool:
     run = Run(path)
     facts: dict[str, Any] = {key: run.facts[key] for key in ("schema", "study", "status", "seeds")}
     facts |= {"commit": run.facts["provenance"]["commit"], "started": run.facts["provenance"]["started"]}
-    for split, ensemble in run.facts["ensembles"].items():
-        facts[f"ensemble {split}"] = f"{ensemble['n_trajectories']} trajectories, {ensemble['fingerprint'][:16]}"
+    for split, data in run.facts["data sets"].items():
+        facts[f"data set {split}"] = f"{data['n_trajectories']} trajectories, {data['fingerprint'][:16]}"
     damaged = False
     for seed in run.study.seeds:
         folder = run.seed_folder(seed)

@@ -75,7 +75,7 @@ def simulate(
     from setclosure.experiments.pipeline import simulate as work
 
     work(load_study(config, set_), out, workers, scheduler)
-    _say(f"Ensembles are in [bold]{escape(str(out))}[/bold].")
+    _say(f"Data sets are in [bold]{escape(str(out))}[/bold].")
 
 
 @app.command()
@@ -208,9 +208,9 @@ def reproduce(
 
 @app.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(help="An ensemble, a data folder, a run or a saved model.", metavar="PATH")],
+    path: Annotated[Path, typer.Argument(help="A data set, a data folder, a run or a saved model.", metavar="PATH")],
 ) -> None:
-    """Say what an ensemble or a run holds: schema, fingerprint, provenance, damage."""
+    """Say what a data set or a run holds: schema, fingerprint, provenance, damage."""
     from setclosure.experiments.cli.inspection import inspect_path
 
     damaged = inspect_path(path, Console())

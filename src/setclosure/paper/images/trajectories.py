@@ -1,4 +1,4 @@
-"""Trajectories of chains, as beads or as the pixel sets of their images, ready for an ensemble."""
+"""Trajectories of chains, as beads or as the pixel sets of their images, ready for a data set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from setclosure.sets.microstates import MicrostateBatch
 from setclosure.observables.registered import get_observable
 
 MOST_PIXELS = 5000
-"""Pixels for which an ensemble has room in every frame by default.
+"""Pixels for which a data set has room in every frame by default.
 
 Most frames of 300 beads have 880 to 1,800. A chain that is long along the line of sight is out of focus and has more:
 the largest of 150 trajectories had 3,525. Room costs little, as it is compressed on the disk and not held in memory."""
@@ -74,6 +74,6 @@ def image_trajectory(beads: Any, most_pixels: int = MOST_PIXELS) -> Trajectory:
     if counts.max() > most_pixels:
         raise MicrostateError(
             f"frame {int(np.argmax(counts))} has {counts.max()} pixels, and there is room for {most_pixels}. Make the "
-            "ensemble anew with a larger most_pixels."
+            "data set anew with a larger most_pixels."
         )
     return Trajectory(points, get_observable("extension")(assemble(points, counts, None, None, 1)), counts)

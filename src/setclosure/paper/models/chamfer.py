@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from setclosure.decoders.base import PointwiseDecoder
+from setclosure.registry import register
+from setclosure.paper.models.pointwise import PointwiseDecoder
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.reconstruction.base import ReconstructionConfig
+from setclosure.reconstruction.base import LossAlone, ReconstructionConfig
 
 
+@register("reconstruction", "chamfer")
 class ChamferConfig(ReconstructionConfig):
     """The Chamfer distance has no options."""
 
@@ -18,7 +20,7 @@ class ChamferConfig(ReconstructionConfig):
         return Chamfer()
 
 
-class Chamfer:
+class Chamfer(LossAlone):
     """Σ_i w_i min_j ‖x_i − x̂_j‖² + mean_j min_i ‖x_i − x̂_j‖², each divided by d.
 
     The order of neither set matters, and their sizes may differ. N·N' distances are held in memory for each set.
@@ -32,7 +34,7 @@ class Chamfer:
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``."""
-        weights = batch.weights.mean(dim=1)  # species are decoded together (A.4)
+        weights = batch.particle_weights  # species are decoded together (A.4)
         return chamfer_distance(batch.points, weights, decoder(embeddings.flatten(1))) / batch.n_features
 
 

@@ -9,12 +9,14 @@ from typing import ClassVar
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
 from setclosure.paper.images.raster import ImageGrid, rasterise, require_pixels
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.perceptron import Activation, activation, mlp
 
 
+@register("encoder", "cnn")
 class CNNEncoderConfig(ImageGrid, EncoderConfig):
     """Sizes of a :class:`CNNEncoder`."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Protocol
 
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from setclosure.registry import register
 from setclosure.decoders.base import DecoderConfig
 from setclosure.paper.images.patches import PatchTransformerConfig, joined, transformer
 from setclosure.paper.images.raster import ImageGrid, require_pixels
@@ -15,6 +17,18 @@ from setclosure.sets.microstates import MicrostateKind
 from setclosure.perceptron import Activation, activation, mlp
 
 
+class ImageDecoder(Protocol):
+    """A map from the closure of a whole microstate to an image of each species."""
+
+    grid: ImageGrid
+    """Which images it makes."""
+
+    def __call__(self, closure: Tensor) -> Tensor:
+        """Give images ``(B, S, h, w)`` from closures ``(B, S·c)``."""
+        ...
+
+
+@register("decoder", "cnn")
 class CNNDecoderConfig(ImageGrid, DecoderConfig):
     """Sizes of a :class:`CNNDecoder`."""
 
@@ -71,6 +85,7 @@ class CNNDecoder(nn.Module):
         return images[..., :h, :w]  # sizes that halve to fractions were rounded up
 
 
+@register("decoder", "vit")
 class ViTDecoderConfig(PatchTransformerConfig, DecoderConfig):
     """Sizes of a :class:`ViTDecoder`."""
 

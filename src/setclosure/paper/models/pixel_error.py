@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from setclosure.decoders.base import ImageDecoder
+from setclosure.registry import register
+from setclosure.paper.models.image_decoders import ImageDecoder
 from setclosure.paper.images.raster import rasterise
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.reconstruction.base import ReconstructionConfig
+from setclosure.reconstruction.base import LossAlone, ReconstructionConfig
 
 
+@register("reconstruction", "pixel_error")
 class PixelErrorConfig(ReconstructionConfig):
     """A squared error has no options."""
 
@@ -19,7 +21,7 @@ class PixelErrorConfig(ReconstructionConfig):
         return PixelError()
 
 
-class PixelError:
+class PixelError(LossAlone):
     """Mean over pixels of (g − ĝ)², with grey levels from 0 to 1, at the resolution that the decoder makes."""
 
     def loss(

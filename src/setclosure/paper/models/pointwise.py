@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from pydantic import Field
 from torch import Tensor, nn
 
+from setclosure.registry import register
 from setclosure.decoders.base import DecoderConfig
 from setclosure.sets.microstates import MicrostateKind
 from setclosure.perceptron import Activation, mlp
 
 
+class PointwiseDecoder(Protocol):
+    """A map from the closure of a whole microstate to a list of particles."""
+
+    def __call__(self, closure: Tensor) -> Tensor:
+        """Give particles ``(B, N, d)`` from closures ``(B, S·c)``."""
+        ...
+
+
+@register("decoder", "pointwise_mlp")
 class PointwiseMLPConfig(DecoderConfig):
     """Sizes of a :class:`PointwiseMLP`."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from setclosure.decoders.base import PointwiseDecoder
+from setclosure.registry import register
+from setclosure.paper.models.pointwise import PointwiseDecoder
 from setclosure.errors import ModelError
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.reconstruction.base import ReconstructionConfig
+from setclosure.reconstruction.base import LossAlone, ReconstructionConfig
 
 
+@register("reconstruction", "squared_error")
 class SquaredErrorConfig(ReconstructionConfig):
     """A squared error has no options."""
 
@@ -19,7 +21,7 @@ class SquaredErrorConfig(ReconstructionConfig):
         return SquaredError()
 
 
-class SquaredError:
+class SquaredError(LossAlone):
     """Mean over particles of ‖x_i − x̂_i‖² / d: particle i against the decoder's i-th, whatever the order means.
 
     Examples
@@ -50,5 +52,5 @@ class SquaredError:
                 f"{tuple(batch.points.shape[1:])}; a squared error pairs particles by their index. Train on sets of "
                 "one size, or use a method that reconstructs a distribution or the Chamfer distance."
             )
-        weights = batch.weights.mean(dim=1)  # (B, N)
+        weights = batch.particle_weights  # (B, N)
         return (weights * (batch.points - decoded).square().mean(dim=-1)).sum(dim=1)

@@ -7,12 +7,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
 from setclosure.paper.images.patches import PatchTransformerConfig, patches, transformer
 from setclosure.paper.images.raster import rasterise, require_pixels
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 
+@register("encoder", "vit")
 class ViTEncoderConfig(PatchTransformerConfig, EncoderConfig):
     """Sizes of a :class:`ViTEncoder`."""
 

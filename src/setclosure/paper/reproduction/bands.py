@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from setclosure.trajectories.dataset import Ensemble
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, WIDTH, images_of
 from setclosure.experiments.report.figures import draw_microstate
 from setclosure.experiments.report.load import Run, load_run
@@ -126,12 +126,12 @@ def snapshots(upper: Any, piece: RunPiece, splits: list[str]) -> None:
 
 def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
     """Frames 0, 100, 200 and 300 of the first trajectory of every test, or four of a shorter trajectory."""
-    ensembles = [open_split(piece.data, split) for split in splits]
-    frames = shown_frames(ensembles[0].n_frames, 4)
-    longest = [longest_chain(ensemble) for ensemble in ensembles]
+    datasets = [open_split(piece.data, split) for split in splits]
+    frames = shown_frames(datasets[0].n_frames, 4)
+    longest = [longest_chain(data) for data in datasets]
     panels = upper.subplots(len(splits), len(frames), squeeze=False)
     for (row, column), axes in np.ndenumerate(panels):
-        draw_image(axes, ensembles[row], int(ensembles[row].usable[0]), int(frames[column]), longest[row])
+        draw_image(axes, datasets[row], int(datasets[row].usable[0]), int(frames[column]), longest[row])
         if row == 0:
             axes.set_title(f"frame {frames[column]}")
         if column == 0:
@@ -143,15 +143,15 @@ def shown_frames(n_frames: int, n: int, spacing: int = 100) -> np.ndarray:
     return np.unique(np.linspace(0, min(spacing * (n - 1), n_frames - 1), n).round().astype(int))
 
 
-def longest_chain(ensemble: Ensemble) -> float:
-    """The largest extension of an ensemble."""
-    return float(ensemble.observables()[..., 0].max())
+def longest_chain(data: TrajectoryDataset) -> float:
+    """The largest extension of a data set."""
+    return float(data.observables()[..., 0].max())
 
 
-def draw_image(axes: Axes, ensemble: Ensemble, trajectory: int, frame: int, longest: float) -> None:
+def draw_image(axes: Axes, data: TrajectoryDataset, trajectory: int, frame: int, longest: float) -> None:
     """A microstate of pixels as the image that it is, or of beads seen along z; as wide as the ``longest`` chain."""
-    points = ensemble.microstates(np.array([trajectory]), np.array([frame])).points.numpy()
-    if ensemble.layout.ragged:
+    points = data.microstates(np.array([trajectory]), np.array([frame])).points.numpy()
+    if data.layout.ragged:
         image = images_of(points, np.array([points.shape[1]]), HEIGHT, WIDTH)[0]
         axes.imshow(image, cmap="gray_r", vmin=0, vmax=BLACK, origin="lower", interpolation="none")
         middle = (WIDTH / 2, HEIGHT / 2)

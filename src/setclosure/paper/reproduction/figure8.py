@@ -71,14 +71,14 @@ class Figure8:
     def show(self, order: Order) -> Content:
         """The frames, and the extension of each."""
         (piece,) = self.pieces(order)
-        ensemble = open_split(piece.data, "train")
-        frames = shown_frames(ensemble.n_frames, N_FRAMES)
-        first = int(ensemble.usable[0])
+        data = open_split(piece.data, "train")
+        frames = shown_frames(data.n_frames, N_FRAMES)
+        first = int(data.usable[0])
         figure = Figure(figsize=(8, 0.62 * len(frames)), layout="constrained", facecolor="white")
-        longest = longest_chain(ensemble)
-        extension = ensemble.observables(ensemble.usable[:1])[0, :, 0]
+        longest = longest_chain(data)
+        extension = data.observables(data.usable[:1])[0, :, 0]
         for axes, frame in zip(figure.subplots((len(frames) + 1) // 2, 2).flat, frames, strict=False):
-            draw_image(axes, ensemble, first, int(frame), longest)
+            draw_image(axes, data, first, int(frame), longest)
             axes.set_title(f"frame {frame}, extension {extension[frame]:.0f}", loc="left")
         for axes in figure.axes[len(frames) :]:
             axes.remove()

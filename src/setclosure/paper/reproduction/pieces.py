@@ -160,7 +160,7 @@ class RunPiece:
             "resumed_with": commits[1:],
             "dirty": facts["provenance"]["dirty"],
             "machine": facts["provenance"]["machine"],
-            "data": {split: ensemble["fingerprint"] for split, ensemble in facts["ensembles"].items()},
+            "data": {split: data["fingerprint"] for split, data in facts["data sets"].items()},
             "configuration": self.study.model_dump(mode="json"),
         }
 

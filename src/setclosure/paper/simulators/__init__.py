@@ -1,1 +1,1 @@
-"""Microscopic simulators, and campaigns that fill ensembles with their trajectories."""
+"""Microscopic simulators, and campaigns that fill data sets with their trajectories."""

@@ -1,0 +1,77 @@
+"""Claims of folders: new, or going on with the same, or refused with the difference.
+
+Data sets, fits and runs claim their folder by the same rule, so that nothing is ever overwritten or mixed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from setclosure.errors import RunError, SetclosureError
+from setclosure.processes import is_first_process
+
+
+def differences(before: Any, now: Any, path: str = "") -> list[str]:
+    """List the values that differ between two JSON trees, a line for each.
+
+    Examples
+    --------
+    >>> differences({"model": {"closure_dim": 3}}, {"model": {"closure_dim": 2}})
+    ['model.closure_dim: was 3, is now 2']
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            line
+            for key in sorted(before.keys() | now.keys())
+            for line in differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+        ]
+    return [] if before == now else [f"{path}: was {before!r}, is now {now!r}"]
+
+
+def claim(
+    what: str,
+    before: Any,
+    now: Any,
+    *,
+    resume: bool = True,
+    remedy: str = "Use the same data and configuration, or another folder.",
+    error: type[SetclosureError] = RunError,
+) -> bool:
+    """Decide whether work may begin in a folder; return whether it is new.
+
+    Parameters
+    ----------
+    what : str
+        The folder and what it holds, for the message: ``"runs/a holds a run"``.
+    before : Any
+        The facts that the folder was made with, as JSON values; None if there is nothing.
+    now : Any
+        The facts that are wanted.
+    resume : bool
+        Whether the work may go on with what is there.
+    remedy : str
+        What to do where the facts differ.
+    error : type
+        The error to raise.
+
+    Raises
+    ------
+    SetclosureError
+        Of the type ``error``, if there is something and ``resume`` is false, or if the facts differ; the message has a
+        line for each difference.
+
+    Examples
+    --------
+    >>> claim("runs/a holds a run", None, {"seed": 0})
+    True
+    >>> claim("runs/a holds a run", {"seed": 0}, {"seed": 0})
+    False
+    """
+    if before is None:
+        return True
+    if not resume and is_first_process():  # the other processes of one training find what the first has made
+        raise error(f"{what} already. Resume it (resume=True, --resume), or choose another folder.")
+    different = differences(before, now)
+    if different:
+        raise error("\n".join([f"{what} of other facts than wanted now:", *(f"  {d}" for d in different), remedy]))
+    return False

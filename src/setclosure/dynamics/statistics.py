@@ -1,0 +1,51 @@
+"""Statistics of macrostates: the units in which dynamics see states and their changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_CONSTANT = 1e-6
+"""A column that varies by a smaller share of its size is constant, but for the rounding of float32."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Shift and scale of macrostates, and the size of their change from frame to frame.
+
+    Attributes
+    ----------
+    shift, scale : Tensor
+        Mean and standard deviation of each column, ``(D,)``. A column that does not vary has its own size as scale (or
+        one, if it is zero), so nothing is ever divided by zero.
+    rate : Tensor
+        Root mean square change of each column in one time step, ``(D,)``; at least a millionth of the scale.
+    """
+
+    shift: Tensor
+    scale: Tensor
+    rate: Tensor
+
+    @classmethod
+    def of(cls, z: Tensor, changes: Tensor) -> Statistics:
+        """Measure macrostates; gradients flow through what is measured.
+
+        Parameters
+        ----------
+        z : Tensor
+            Macrostates, ``(*, D)``.
+        changes : Tensor
+            Changes from frame to frame, ``(*, D)``, each already in units of one time step.
+        """
+        every = tuple(range(z.ndim - 1))
+        size = z.detach().abs().amax(every)
+        size = torch.where(size > 0, size, torch.ones_like(size))
+        variance = z.var(every, correction=0)
+        squared = changes.square().mean(tuple(range(changes.ndim - 1)))
+        least = (_CONSTANT * size).square()
+        # the root's gradient at zero is infinite: constant columns take their own size before it
+        scale = torch.where(variance > least, variance, size.square()).sqrt()
+        rate = torch.maximum(squared, (_CONSTANT * scale).square()).sqrt()
+        return cls(z.mean(every), scale, rate)

@@ -1,0 +1,167 @@
+"""The estimator: a specification and budgets, whose ``fit`` gives a trained model."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from setclosure.decoders.base import DecoderConfig
+from setclosure.dynamics.base import DynamicsConfig
+from setclosure.encoders.base import EncoderConfig
+from setclosure.errors import ModelError
+from setclosure.fit.settings import FitSettings
+from setclosure.fit.training import Training
+from setclosure.model.closure_model import ClosureModel
+from setclosure.model.specification import ModelSettings
+from setclosure.progress import progress_shown
+from setclosure.reconstruction.base import ReconstructionConfig
+from setclosure.sets.coordinates import Symmetry
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.trajectories.dataset import TrajectoryDataset
+
+Part = Mapping[str, Any] | str | None
+"""A part as a configuration has it: its options with a ``name``, or the name alone."""
+
+
+class ClosureEstimator:
+    """Learns a closure and its macro dynamics from trajectories.
+
+    Parameters
+    ----------
+    method : str
+        A preset of encoder, decoder and reconstruction; see :func:`setclosure.method_names`.
+    closure_dim : int, optional
+        Numbers of the closure ẑ for each species, c; 8 by default.
+    bandwidth : float, optional
+        ε of q_X (Eq. 2), in the units of the coordinates; 0.01 by default.
+    symmetry : {"none", "translation", "euclidean"}
+        Changes of coordinates that neither law nor observable sees.
+    weight_feature : int, optional
+        Feature by which particles weigh.
+    encoder, decoder, reconstruction : dict or str, optional
+        Options of the method's parts, or other parts by ``name``.
+    dynamics : dict or str, optional
+        The macro dynamics, ``"ode"`` by default; ``{"name": "euler_maruyama"}`` has noise.
+    dynamics_weight : float, optional
+        λ_dyn of the joint objective; the method's by default.
+    training : FitSettings or dict, optional
+        Budgets of both stages, and the trainer; a dict has the keys of the section ``training`` of a configuration.
+    settings : ModelSettings, optional
+        All of the above but ``training`` at once, instead of them.
+
+    Raises
+    ------
+    ConfigurationError
+        If an option is unknown or out of range, with a line for each.
+
+    Examples
+    --------
+    >>> estimator = ClosureEstimator(closure_dim=4, dynamics="euler_maruyama", training={"stage_one": {"steps": 500}})
+    >>> estimator.settings.dynamics.diffusion.part_name, estimator.training.stage_one.steps
+    ('diagonal', 500)
+    """
+
+    def __init__(
+        self,
+        method: str = "density",
+        *,
+        closure_dim: int | None = None,
+        bandwidth: float | None = None,
+        symmetry: Symmetry = "none",
+        weight_feature: int | None = None,
+        encoder: Part | EncoderConfig = None,
+        decoder: Part | DecoderConfig = None,
+        reconstruction: Part | ReconstructionConfig = None,
+        dynamics: Part | DynamicsConfig = None,
+        dynamics_weight: float | None = None,
+        training: FitSettings | Mapping[str, Any] | None = None,
+        settings: ModelSettings | None = None,
+    ) -> None:
+        given = {
+            "closure_dim": closure_dim,
+            "bandwidth": bandwidth,
+            "weight_feature": weight_feature,
+            "encoder": encoder,
+            "decoder": decoder,
+            "reconstruction": reconstruction,
+            "dynamics": dynamics,
+            "dynamics_weight": dynamics_weight,
+        }
+        said = {key: value for key, value in given.items() if value is not None}
+        if settings is not None and (said or method != "density" or symmetry != "none"):
+            raise ModelError("give either settings or their fields, not both.")
+        self.settings = settings or ModelSettings.parse({"method": method, "symmetry": symmetry, **said})
+        self.training = training if isinstance(training, FitSettings) else FitSettings.parse(dict(training or {}))
+
+    def __repr__(self) -> str:
+        s = self.settings
+        return (
+            f"ClosureEstimator: method '{s.method}', {s.closure_dim} numbers of closure a species, symmetry "
+            f"{s.symmetry}, dynamics {s.dynamics.part_name}; {self.training.stage_one.steps} and "
+            f"{self.training.stage_two.steps} steps"
+        )
+
+    def fit(
+        self,
+        data: TrajectoryDataset,
+        validation: TrajectoryDataset | None = None,
+        *,
+        seed: int = 0,
+        folder: str | Path | None = None,
+        resume: bool = False,
+        reuse: Sequence[Path] = (),
+        observable: Callable[[MicrostateBatch], Any] | None = None,
+        progress: bool = True,
+    ) -> ClosureModel:
+        """Train both stages and return the trained model.
+
+        Parameters
+        ----------
+        data : TrajectoryDataset
+            Training trajectories.
+        validation : TrajectoryDataset, optional
+            Validation trajectories; by default a fifth of those in ``data``, split by trajectory.
+        seed : int
+            Root seed: with the same data and machine it fixes every number.
+        folder : path, optional
+            Where checkpoints, macrostates and history stay, so that a killed fit can be resumed; a temporary
+            folder by default.
+        resume : bool
+            Go on with what is in ``folder``; refused if it belongs to other data or another configuration.
+        reuse : sequence of Path, optional
+            Folders of other fits. Encoder, decoder and macrostates are taken from one that would make the same (same
+            data, seed and settings up to stage two) instead of being trained again.
+        observable : callable, optional
+            φ̄ for the model's predictions, where the data hold values whose function is not registered.
+        progress : bool
+            Whether progress is shown on standard error.
+
+        Raises
+        ------
+        ModelError
+            If an argument is of another kind.
+        DatasetError
+            If data are unfinished, too few, or of different kinds.
+        RunError
+            If ``folder`` holds another fit, or one that ``resume`` does not continue.
+        """
+        for name, given in (("data", data), ("validation", data if validation is None else validation)):
+            if not isinstance(given, TrajectoryDataset):
+                raise ModelError(
+                    f"{name} is a {type(given).__name__}; fit takes a TrajectoryDataset: "
+                    "TrajectoryDataset.from_arrays(path, points, …) makes one of arrays, TrajectoryDataset.open(path) "
+                    "reads one."
+                )
+        if not isinstance(seed, int | np.integer) or seed < 0:
+            raise ModelError(f"seed is a whole number of at least 0; got {seed!r}.")
+        if resume and folder is None:
+            raise ModelError("a fit is resumed in the folder where it was begun: give folder=, or leave resume out.")
+        with tempfile.TemporaryDirectory(prefix="setclosure-") as temporary, progress_shown(progress):
+            place = Path(folder or temporary)
+            work = Training(self.settings, self.training, data, validation, int(seed), place, resume, reuse)
+            parts, history = work.run()
+        return ClosureModel(self.settings, parts, observable=observable, history=history, seconds=work.seconds)

@@ -1,0 +1,73 @@
+"""Macrostates of whole trajectories in a row, as stage two and the range check see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from setclosure.trajectories.transitions import Transitions
+
+
+@dataclass(frozen=True)
+class Macrostates:
+    """Macrostates z = [z̄, ẑ] of all frames of some trajectories, one trajectory after the other.
+
+    Attributes
+    ----------
+    z : Tensor
+        ``(V · F, D)``: V views of the F frames of all trajectories.
+    context : Tensor
+        What is known from outside, ``(V · F, p)``.
+    lengths : array
+        Frames of each of the M trajectories, ``(M,)``, with sum F.
+    transitions : Transitions
+        The pairs of successive frames from which dynamics may be learned, trajectories counted from zero.
+    """
+
+    z: Tensor
+    context: Tensor
+    lengths: np.ndarray
+    transitions: Transitions
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of one view of all trajectories, F."""
+        return int(self.lengths.sum())
+
+    @property
+    def n_views(self) -> int:
+        """V."""
+        return len(self.z) // self.n_frames
+
+    @property
+    def first_rows(self) -> np.ndarray:
+        """Row of the first frame of each trajectory in the first view, ``(M,)``."""
+        return np.asarray(np.cumsum(self.lengths) - self.lengths)
+
+    @property
+    def trajectory(self) -> Tensor:
+        """The trajectory of each row, ``(V · F,)``."""
+        return torch.from_numpy(np.tile(np.repeat(np.arange(len(self.lengths)), self.lengths), self.n_views))
+
+    @property
+    def is_first(self) -> Tensor:
+        """Whether each row is the first frame of its trajectory, ``(V · F,)`` boolean."""
+        first = np.zeros(self.n_frames, dtype=bool)
+        first[self.first_rows] = True
+        return torch.from_numpy(np.tile(first, self.n_views))
+
+    @property
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Rows at which a transition begins, in all views, and the times to the next frame: ``(V · n,)`` each."""
+        rows = self.first_rows[self.transitions.trajectory] + self.transitions.frame
+        all_rows = (np.arange(self.n_views)[:, None] * self.n_frames + rows).ravel()
+        ratio = np.tile(self.transitions.ratio, self.n_views)
+        return torch.from_numpy(all_rows), torch.as_tensor(ratio, dtype=self.z.dtype)
+
+    def observables(self, n: int) -> list[np.ndarray]:
+        """Give the first ``n`` columns of each trajectory of each view: V · M arrays ``(T_m, n)``."""
+        columns = self.z[:, :n].numpy()
+        return np.split(columns, np.cumsum(np.tile(self.lengths, self.n_views))[:-1])

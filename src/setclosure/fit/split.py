@@ -1,0 +1,143 @@
+"""Training and validation trajectories of a fit: some trajectories of a data set, their draws and their encoding."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from setclosure.errors import DatasetError
+from setclosure.fit.macrostates import Macrostates
+from setclosure.fit.stage_one import FrameBatches
+from setclosure.model.autoencoder import Autoencoder
+from setclosure.progress import progress
+from setclosure.seeds import torch_stream
+from setclosure.sets.coordinates import random_orthogonal, rotated
+from setclosure.sets.microstates import MicrostateBatch
+from setclosure.trajectories.batching import MicrostateSource
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.splits import split_trajectories
+
+VALIDATION_SHARE = 0.2
+"""Share of the trajectories that are held back where no validation data are given."""
+
+
+class Split:
+    """Some trajectories of a data set.
+
+    Parameters
+    ----------
+    data : TrajectoryDataset
+        Where they are.
+    source : MicrostateSource
+        Its microstates.
+    trajectories : array
+        Their indices, ``(M,)``.
+    time_step : float
+        The unit of times between frames.
+    """
+
+    def __init__(
+        self, data: TrajectoryDataset, source: MicrostateSource, trajectories: np.ndarray, time_step: float
+    ) -> None:
+        self.source, self.trajectories = source, trajectories
+        self.lengths = data.lengths[trajectories]
+        self.observables = data.observables(trajectories)
+        self.context = [data.context(int(i)) for i in trajectories]
+        self.transitions = data.transitions(trajectories, time_step)
+
+    def batches(self, n_sets: int, transient_share: float, pairs: bool) -> FrameBatches:
+        """Make draws of microstates of this split, in pairs of successive frames or one by one."""
+        wanted = self.transitions if pairs else None
+        return FrameBatches(
+            self.source, self.trajectories, self.observables, self.context, n_sets, transient_share, wanted
+        )
+
+    def some(self, n: int, first: bool, stream: np.random.Generator) -> MicrostateBatch:
+        """Draw ``n`` random microstates, of first frames alone or of all frames."""
+        if first:
+            chosen = stream.choice(len(self.trajectories), size=n)
+            return self.source.batch(self.trajectories[chosen], np.zeros(n, dtype=np.int64))
+        at = stream.integers(int(self.lengths.max()), size=n)
+        chosen = stream.choice(len(self.trajectories), size=n)
+        return self.source.batch(self.trajectories[chosen], at % self.lengths[chosen])
+
+    def macrostates(self, autoencoder: Autoencoder, n_views: int, seed: int) -> Macrostates:
+        """Encode every trajectory, in ``n_views`` random orientations if more than one."""
+        rows: list[Tensor] = []
+        total = n_views * len(self.trajectories)
+        with progress("encode", total, "trajectories") as advance:
+            for v in range(n_views):
+                for i, trajectory in enumerate(self.trajectories):
+                    frames = np.arange(self.lengths[i])
+                    batch = self.source.batch(np.full(len(frames), trajectory), frames)
+                    if n_views > 1:
+                        batch = _turned(batch, seed, int(trajectory), v)
+                    z_bar = torch.as_tensor(self.observables[i], dtype=torch.float32)
+                    rows.append(torch.cat([z_bar, autoencoder.encode(batch)], dim=1))
+                    advance(len(rows), "")
+        return self.in_a_row(torch.cat(rows))
+
+    def all_context(self) -> Tensor:
+        """Give the context of all frames in a row, ``(F, p)``."""
+        return torch.as_tensor(np.concatenate(self.context), dtype=torch.float32)
+
+    def in_a_row(self, z: Tensor) -> Macrostates:
+        """Give encoded macrostates ``(V · F, D)`` with the context and the transitions of this split."""
+        context = self.all_context()
+        views = len(z) // len(context)
+        return Macrostates(z, context.repeat(views, 1), self.lengths, self.transitions)
+
+
+def make_splits(
+    data: TrajectoryDataset, validation: TrajectoryDataset | None, seed: int, memory_gib: float
+) -> tuple[Split, Split]:
+    """Make the training and the validation split; without validation data a fifth of the trajectories is held back.
+
+    Raises
+    ------
+    DatasetError
+        If there are too few trajectories, a data set is unfinished, or the validation data are of another kind.
+    """
+    limit, step = int(memory_gib * 2**30), data.require_finished().time_step
+    source = MicrostateSource(data, limit)
+    if validation is not None:
+        _require_same_kind(data, validation.require_finished())
+        held = MicrostateSource(validation, limit)
+        return Split(data, source, data.usable, step), Split(validation, held, validation.usable, step)
+    usable = data.usable
+    if len(usable) < 2:
+        raise DatasetError(
+            f"{data.path} has {len(usable)} usable trajectories; training needs at least two, "
+            "one of them for validation. One long trajectory can be split in time: train on data.between(0, n) and "
+            "give data.between(n, m) as validation."
+        )
+    parts = split_trajectories(len(usable), (1 - VALIDATION_SHARE, VALIDATION_SHARE), seed)
+    first, second = (Split(data, source, usable[part], step) for part in parts)
+    return first, second
+
+
+def _turned(batch: MicrostateBatch, seed: int, trajectory: int, view: int) -> MicrostateBatch:
+    stream = torch_stream(seed, "view", trajectory, view)
+    return rotated(batch, random_orthogonal(1, batch.roles.position, stream)[0])
+
+
+def _require_same_kind(data: TrajectoryDataset, validation: TrajectoryDataset) -> None:
+    kinds = [
+        {
+            "features": list(e.features.names),
+            "roles": list(e.features.roles),
+            "species": list(e.species_names),
+            "observable": e.observable,
+            "observables": list(e.observable_names),
+            "context": list(e.context_names),
+        }
+        for e in (data, validation)
+    ]
+    different = [
+        f"{key}: {kinds[1][key]} instead of {kinds[0][key]}" for key in kinds[0] if kinds[0][key] != kinds[1][key]
+    ]
+    if different:
+        raise DatasetError(
+            f"the validation data {validation.path} are of another kind than {data.path}: {'; '.join(different)}."
+        )

@@ -1,0 +1,104 @@
+"""The facts about its training data that a model carries: sizes, names, units."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from setclosure.sets.features import Features
+from setclosure.sets.microstates import MicrostateKind
+from setclosure.trajectories.dataset import TrajectoryDataset
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The facts about the training data that a model needs to be used, and to speak of its system.
+
+    Attributes
+    ----------
+    system : str
+        Name of the system.
+    kind : MicrostateKind
+        Features, species S and particles N of a microstate.
+    species_names : tuple of str
+        Names of the S species.
+    observable : str
+        Registered name of φ̄.
+    observable_names, observable_units : tuple of str
+        Names and units of the o numbers of z̄.
+    context_names, context_units : tuple of str
+        Names and units of the p numbers of the context.
+    time_step : float
+        Usual time between frames.
+    time_unit : str
+        Unit of the times.
+    """
+
+    system: str
+    kind: MicrostateKind
+    species_names: tuple[str, ...]
+    observable: str
+    observable_names: tuple[str, ...]
+    observable_units: tuple[str, ...]
+    context_names: tuple[str, ...]
+    context_units: tuple[str, ...]
+    time_step: float
+    time_unit: str
+
+    @classmethod
+    def of(cls, data: TrajectoryDataset) -> ModelFacts:
+        """Take the facts from a data set."""
+        layout = data.layout
+        return cls(
+            layout.name,
+            MicrostateKind(data.features, data.n_species, data.max_particles),
+            layout.species_names,
+            layout.observable,
+            layout.observable_names,
+            layout.observable_units,
+            layout.context_names,
+            layout.context_units,
+            data.time_step,
+            layout.time_unit,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the facts as JSON values."""
+        kind = self.kind
+        values = asdict(self) | {
+            "kind": {"features": kind.features.to_json(), "n_species": kind.n_species, "n_particles": kind.n_particles}
+        }
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> ModelFacts:
+        """Read what :meth:`to_json` gave; a :class:`KeyError`, :class:`TypeError` or :class:`ValueError` if it is not."""
+        kind = values["kind"]
+        names = {
+            key: tuple(_texts(values[key]))
+            for key in ("species_names", "observable_names", "observable_units", "context_names", "context_units")
+        }
+        return cls(
+            str(values["system"]),
+            MicrostateKind(Features.from_json(kind["features"]), int(kind["n_species"]), int(kind["n_particles"])),
+            names["species_names"],
+            str(values["observable"]),
+            names["observable_names"],
+            names["observable_units"],
+            names["context_names"],
+            names["context_units"],
+            _positive(values["time_step"]),
+            str(values["time_unit"]),
+        )
+
+
+def _texts(values: Any) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"expected a list of texts; got {values!r}")
+    return values
+
+
+def _positive(value: Any) -> float:
+    if not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"expected a positive number; got {value!r}")
+    return float(value)

@@ -1,0 +1,85 @@
+"""Predictions: rollouts from first microstates, with their status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from setclosure.dynamics.rollout import RolloutStatus
+from setclosure.model.range_check import RangeCheck
+
+_SEVERITY = {int(RolloutStatus.OK): 0, int(RolloutStatus.OUTSIDE): 1, int(RolloutStatus.DIVERGED): 2}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Rollouts from X_0 alone.
+
+    Attributes
+    ----------
+    times : array
+        ``(H + 1,)``, in the units of the data, from zero.
+    observables : array
+        z̄, ``(B, R, H + 1, o)``; R samples of the noise (one for a deterministic model).
+    closure : array
+        ẑ, ``(B, R, H + 1, S·c)``.
+    status : array
+        :class:`~setclosure.RolloutStatus` of each path, ``(B, R)``.
+    step : array
+        Frame at which a path first diverged or left the training range, ``(B, R)``; -1 if it did not.
+    check : RangeCheck or None
+        Whether X_0 lies in the training range; None if that was not asked.
+    observable_names, observable_units : tuple of str
+        Names and units of the o observables.
+    time_unit : str
+        Unit of the times.
+    """
+
+    times: np.ndarray
+    observables: np.ndarray
+    closure: np.ndarray
+    status: np.ndarray
+    step: np.ndarray
+    check: RangeCheck | None
+    observable_names: tuple[str, ...] = ()
+    observable_units: tuple[str, ...] = ()
+    time_unit: str = ""
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def __repr__(self) -> str:
+        B, R, T, _ = self.observables.shape
+        samples = f", {R} samples each" if R > 1 else ""
+        lost, outside = ((self.status == s).any(axis=1).sum() for s in (RolloutStatus.DIVERGED, RolloutStatus.OUTSIDE))
+        unit = f" {self.time_unit}" if self.time_unit else ""
+        lines = [
+            f"Prediction of {', '.join(self.observable_names) or 'observables'} from {B} starts{samples}: "
+            f"{T - 1} frames, to time {self.times[-1]:g}{unit}",
+            f"  {B - int(lost) - int(outside)} ok, {int(outside)} outside the training range, {int(lost)} diverged",
+        ]
+        if self.check is not None:
+            lines.append(f"  {int((~self.check.inside).sum())} of the starts are outside the training range")
+        return "\n".join(lines)
+
+    def worst(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give the worst status of each microstate's paths ``(B,)``, and the first frame that had it ``(B,)``."""
+        status, step = worst_of(self.status, self.step)
+        return status[:, 0], step[:, 0]
+
+    def message(self, b: int = 0) -> str:
+        """Say in one sentence what became of microstate ``b``: its worst path, and its start."""
+        of_all, steps = self.worst()
+        status, step = RolloutStatus(int(of_all[b])), int(steps[b])
+        where = f" at frame {step}" if step >= 0 else ""
+        start = "was not compared with the training range" if self.check is None else f"is {self.check.message(b)}"
+        return f"{status.name.lower()}{where}; X_0 {start}"
+
+
+def worst_of(status: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the worst status of paths ``(B, R)``, and the first frame at which one of them had it: ``(B, 1)`` each."""
+    severity = np.vectorize(_SEVERITY.__getitem__)(status)
+    is_worst = severity == severity.max(axis=1, keepdims=True)
+    first = np.where(is_worst, step, np.iinfo(step.dtype).max).argmin(axis=1)[:, None]
+    return np.take_along_axis(status, first, 1), np.take_along_axis(step, first, 1)

@@ -1,0 +1,163 @@
+"""The specification of a model: everything that defines it, with every default written out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
+
+from setclosure.decoders.base import DecoderConfig
+from setclosure.dynamics.base import DynamicsConfig
+from setclosure.dynamics.ode import ODEConfig
+from setclosure.encoders.base import EncoderConfig
+from setclosure.errors import ConfigurationError
+from setclosure.model.methods import PARTS, get_method
+from setclosure.parts import read_part
+from setclosure.reconstruction.base import ReconstructionConfig
+from setclosure.registry import find
+from setclosure.settings import OptionsError, Settings
+from setclosure.sets.coordinates import Symmetry
+
+
+class ModelSettings(Settings):
+    """Everything that defines a closure model.
+
+    A ``method`` fills in the parts that are not given. What is stored always has all parts with all their options, so
+    it means the same when a preset or a default changes, and needs no method to be read.
+
+    Examples
+    --------
+    >>> settings = ModelSettings(closure_dim=4, encoder={"width": 64})
+    >>> settings.encoder.width, settings.decoder.part_name, settings.dynamics.part_name
+    (64, 'spline_flow', 'ode')
+    """
+
+    method: str = Field("density", description="A preset of encoder, decoder and reconstruction.")
+    closure_dim: int = Field(8, ge=0, description="Numbers of the closure ẑ for each species, c; 0 without an encoder.")
+    bandwidth: float = Field(0.01, gt=0, description="ε of q_X (Eq. 2), in the units of the coordinates.")
+    symmetry: Symmetry = Field(
+        "none",
+        description="Changes of coordinates that neither law nor observable sees: none, translation, or euclidean "
+        "(with rotations).",
+    )
+    weight_feature: int | None = Field(
+        None, ge=0, description="Feature by which particles weigh, such as 2, the grey level of pixels. null: alike."
+    )
+    encoder: SerializeAsAny[EncoderConfig] | None = Field(None, description="Encoder; the method's by default.")
+    decoder: SerializeAsAny[DecoderConfig] | None = Field(None, description="Decoder; the method's by default.")
+    reconstruction: SerializeAsAny[ReconstructionConfig] | None = Field(
+        None, description="Reconstruction; the method's by default."
+    )
+    dynamics: SerializeAsAny[DynamicsConfig] = Field(default_factory=ODEConfig, description="Macro dynamics.")
+    dynamics_weight: float = Field(
+        0.0,
+        ge=0,
+        description="λ_dyn of the joint objective L_rec + λ_dyn L_dyn, 0 for the two-stage objective; the method's by "
+        "default.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_method(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        name = values.get("method", "density")
+        try:
+            method = get_method(name)
+        except ConfigurationError as error:
+            if all(part in values for part in PARTS):  # resolved: the name is a label
+                return values
+            raise OptionsError([f"method: {error}"]) from error
+        for part in PARTS:
+            values[part] = _merged(getattr(method, part), values[part]) if part in values else getattr(method, part)
+            if values[part] is not None and getattr(method, part) is None and "name" not in _section(values[part]):
+                raise OptionsError([f"{part}: method '{name}' has no {part}, so it takes no such options."])
+        values.setdefault("dynamics_weight", method.dynamics_weight)
+        if values["encoder"] is None:
+            values.setdefault("closure_dim", 0)
+        return values
+
+    @field_validator(*PARTS, "dynamics", mode="before")
+    @classmethod
+    def _read(cls, value: Any, info: Any) -> Any:
+        return read_part(info.field_name, value, "ode" if info.field_name == "dynamics" else None)
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> ModelSettings:
+        raw = self.encoder is not None and self.encoder.raw
+        if raw and self.symmetry != "none":
+            raise OptionsError(
+                [f"symmetry: encoder '{self.encoder_name}' reads features as they are; use none, not {self.symmetry}."]
+            )
+        if raw and self.weight_feature is not None:
+            raise OptionsError([f"weight_feature: encoder '{self.encoder_name}' reads features as they are; use null."])
+        if self.encoder is None and self.closure_dim:
+            raise OptionsError([f"closure_dim: without an encoder there is no closure; use 0, not {self.closure_dim}."])
+        if self.encoder is not None and self.closure_dim == 0:
+            raise OptionsError(["closure_dim: an encoder has a closure of at least one number; 0 is for method 'none'."])
+        if self.weight_feature is not None and self.symmetry == "euclidean":
+            raise OptionsError(["weight_feature: rotations, of symmetry 'euclidean', mix features; use null."])
+        if (self.decoder is None) != (self.reconstruction is None):
+            raise OptionsError(["reconstruction: a decoder and a reconstruction are given together, or neither."])
+        return self
+
+    @property
+    def encoder_name(self) -> str:
+        """The registered name of the encoder, ``"none"`` without one."""
+        return self.encoder.part_name if self.encoder else "none"
+
+
+def _section(value: Any) -> dict[str, Any]:
+    """Give a section of a configuration as a dictionary, its name included."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str):
+        return {"name": value}
+    return value.model_dump() if hasattr(value, "model_dump") else {}
+
+
+def _merged(preset: Any, given: Any) -> Any:
+    """Fill options that were given without a name into the preset's part; another name replaces the part."""
+    if given is None or not isinstance(given, dict) or preset is None:
+        return given
+    if given.get("name", preset["name"]) != preset["name"]:
+        return given
+    return {**preset, **given}
+
+
+def use_method(model: dict[str, Any], method: str) -> None:
+    """Change the method of the section ``model`` of a configuration, keeping the options that its parts have, too.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such method.
+
+    Examples
+    --------
+    >>> model = {"method": "density", "encoder": {"width": 64, "phi_layers": 3}, "decoder": {"bins": 8}}
+    >>> use_method(model, "density-mixture")
+    >>> model
+    {'method': 'density-mixture', 'encoder': {'width': 64, 'phi_layers': 3}, 'decoder': {}}
+    """
+    now = get_method(method)
+    name = model.get("method", "density")
+    before = find("method", name).value if name != method else now
+    for part in PARTS:
+        section, preset, old = model.get(part), getattr(now, part), getattr(before, part)
+        if not isinstance(section, dict):
+            continue
+        if preset is None:
+            del model[part]
+        elif section.get("name", (old or preset)["name"]) != preset["name"]:  # else mistakes are told as ever
+            known = find(part, preset["name"]).value.model_fields
+            model[part] = {key: value for key, value in section.items() if key in known}
+    if now is not before:
+        model.pop("dynamics_weight", None)
+        encoder = now.encoder and find("encoder", now.encoder["name"]).value
+        if encoder is None:
+            model.pop("closure_dim", None)
+        elif encoder.raw:
+            model.pop("weight_feature", None)  # it reads features as they are
+    model["method"] = method

@@ -1,0 +1,84 @@
+"""Configurations of parts: sections of a configuration that say by ``name`` which registered part they are."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from setclosure.errors import ConfigurationError
+from setclosure.registry import find
+from setclosure.settings import OptionsError, Settings
+
+
+class PartConfig(Settings):
+    """The options of a registered part; a subclass has its fields, and a ``build`` method that makes the part.
+
+    The name under which the class was registered is written with the options and read with them, so that a stored
+    configuration says by itself what it is of.
+
+    Examples
+    --------
+    >>> from setclosure.encoders.deep_set import DeepSetConfig
+    >>> DeepSetConfig(width=16).model_dump()["name"]
+    'deep_set'
+    """
+
+    part_name: ClassVar[str] = ""
+    """The name in the registry; the decorator sets it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_name(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "name" not in values:
+            return values
+        if values["name"] != cls.part_name:
+            raise ValueError(f"this is the part '{cls.part_name}', and the options are those of '{values['name']}'")
+        return {key: value for key, value in values.items() if key != "name"}
+
+    @model_serializer(mode="wrap")
+    def _with_name(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"name": self.part_name, **handler(self)}
+
+    def options(self) -> dict[str, Any]:
+        """Give the fields and their values, without the name."""
+        return {key: getattr(self, key) for key in type(self).model_fields}
+
+
+def read_part(kind: str, value: Any, default: str | None = None) -> Any:
+    """Make the configuration of a part from what stands in a configuration.
+
+    Parameters
+    ----------
+    kind : str
+        A kind of the registry, for instance ``"encoder"``.
+    value : PartConfig, dict, str or None
+        A configuration, which is taken as it is; options with the ``name`` of the part; or the name alone. None stays
+        None: no part.
+    default : str, optional
+        The name if ``value`` does not say one.
+
+    Raises
+    ------
+    OptionsError
+        If the part is unknown or an option does not fit it.
+
+    Examples
+    --------
+    >>> read_part("encoder", {"name": "deep_set", "width": 16}).width
+    16
+    """
+    if value is None or isinstance(value, PartConfig):
+        return value
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, dict):
+        raise OptionsError([f"name: a section with the name of the {kind} and its options is expected; got {value!r}."])
+    name = value.get("name", default)
+    if name is None:
+        raise OptionsError([f"name: this key is required: it says which {kind} this is."])
+    try:
+        config: type[PartConfig] = find(kind, name).value
+    except ConfigurationError as error:
+        raise OptionsError([f"name: {error}"]) from error
+    return config.checked({key: option for key, option in value.items() if key != "name"})

@@ -1,0 +1,201 @@
+"""The registry keeps everything that a user may add, by kind and name.
+
+A part is registered by one decorator, from the library's own files, from a user's file (:func:`load_plugin`, the
+command line's ``--plugin``) or from an installed package that has an entry point in the group ``setclosure.parts``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, TypeVar
+
+from setclosure.errors import ConfigurationError
+from setclosure.files import sha256
+
+T = TypeVar("T")
+
+ENTRY_POINTS = "setclosure.parts"
+"""Group of the entry points whose modules register parts when they are imported."""
+
+KINDS: dict[str, str | None] = {
+    "encoder": "setclosure.encoders",
+    "decoder": "setclosure.decoders",
+    "reconstruction": "setclosure.reconstruction",
+    "dynamics": "setclosure.dynamics",
+    "drift": "setclosure.dynamics",
+    "diffusion": "setclosure.dynamics",
+    "method": "setclosure.model",
+    "observable": "setclosure.observables",
+    "simulator": None,
+    "study": None,
+}
+"""Every kind of part, and the package whose modules register the library's own parts of that kind."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One registered part.
+
+    Attributes
+    ----------
+    kind, name : str
+        What it is and what configurations call it.
+    value : Any
+        The class, function or preset that was registered.
+    facts : dict
+        What the decorator was told beside the name.
+    """
+
+    kind: str
+    name: str
+    value: Any
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+_PARTS: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
+_LOADED: set[str] = set()
+
+
+def register(kind: str, name: str, **facts: Any) -> Callable[[T], T]:
+    """Return a decorator that makes a class or function known by ``name``.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`KINDS`: ``"encoder"``, ``"decoder"``, ``"reconstruction"``, ``"dynamics"``, ``"drift"``,
+        ``"diffusion"``, ``"method"``, ``"observable"``, ``"simulator"`` or ``"study"``.
+    name : str
+        Letters, digits, ``_``, ``-`` and ``.``.
+    **facts
+        Further facts of that kind, for instance ``components`` and ``units`` of an observable.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such kind, the name has other characters, or something else has that name already.
+
+    Examples
+    --------
+    >>> @register("observable", "spread")
+    ... def spread(microstates):
+    ...     return microstates.standard_deviation().mean(dim=1)
+    >>> "spread" in names("observable")
+    True
+    """
+    _require_kind(kind)
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ConfigurationError(f"the name of a part has letters, digits, '_', '-' and '.'; got {name!r}.")
+
+    def keep(value: T) -> T:
+        known = _PARTS[kind].get(name)
+        # running a notebook cell again defines the same thing anew: that is no conflict
+        if known is not None and _where(known.value) != _where(value):
+            raise ConfigurationError(
+                f"the {kind} '{name}' exists already ({'.'.join(_where(known.value))}). Choose another name."
+            )
+        _PARTS[kind][name] = Registered(kind, name, value, facts)
+        if isinstance(value, type) and hasattr(value, "part_name"):
+            value.part_name = name
+        return value
+
+    return keep
+
+
+def find(kind: str, name: str) -> Registered:
+    """Look a part up; plugins that are installed are loaded if the library itself has none of that name.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none, with the nearest name and all that are known.
+
+    Examples
+    --------
+    >>> find("encoder", "deep_set").value.__name__
+    'DeepSetConfig'
+    """
+    _require_kind(kind)
+    _load_built_in(kind)
+    if name not in _PARTS[kind]:
+        _load_entry_points()
+    if name not in _PARTS[kind]:
+        known = sorted(_PARTS[kind])
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise ConfigurationError(
+            f"there is no {kind} '{name}'.{hint} Known: {', '.join(known) or 'none'}. One of your own is registered "
+            f"with @setclosure.register('{kind}', '{name}') in a file that --plugin names."
+        )
+    return _PARTS[kind][name]
+
+
+def names(kind: str) -> list[str]:
+    """List the names of all parts of a kind, those of installed plugins included, in alphabetical order."""
+    _require_kind(kind)
+    _load_built_in(kind)
+    _load_entry_points()
+    return sorted(_PARTS[kind])
+
+
+def load_plugin(path: str | Path) -> None:
+    """Run a user's Python file, so that what it registers is known.
+
+    The file is run once in a process, however often it is named. Only files that a person names are ever run: nothing
+    in a model, a data set or a run folder can bring one in.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing or raises an error while it is run.
+    """
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise ConfigurationError(f"the plugin {path} is not there; expected a Python file that registers parts.")
+    module_name = f"setclosure_plugin_{path.stem}_{sha256(str(path).encode())[:8]}"
+    if module_name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"the plugin {path} is not a Python file; expected a name that ends in .py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # before it runs: dataclasses and pydantic look their module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise ConfigurationError(f"the plugin {path} stopped with {type(error).__name__}: {error}") from error
+
+
+def _require_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise ConfigurationError(f"there is no kind of part '{kind}'; expected one of {', '.join(KINDS)}.")
+
+
+def _load_built_in(kind: str) -> None:
+    package = KINDS[kind]
+    if package is None or package in _LOADED:
+        return
+    _LOADED.add(package)
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        importlib.import_module(f"{package}.{module.name}")
+
+
+def _load_entry_points() -> None:
+    if ENTRY_POINTS in _LOADED:
+        return
+    _LOADED.add(ENTRY_POINTS)
+    for point in entry_points(group=ENTRY_POINTS):
+        point.load()
+
+
+def _where(value: Any) -> tuple[str, str]:
+    return str(getattr(value, "__module__", "")), str(getattr(value, "__qualname__", repr(value)))
