@@ -90,7 +90,7 @@ def written(value: Any, whole: bool = False) -> str:
     if not isinstance(value, dict):
         return number(value)
     average, sd = mean_of(value), value.get("sd")
-    if whole and average is not None and isinstance(sd, (int, float)) and math.isfinite(average + sd):
+    if whole and average is not None and isinstance(sd, (int, float)) and sd and math.isfinite(average + sd):
         return f"{average:.1f} ± {sd:.1f}"
     return mean_and_sd(average, sd if isinstance(sd, (int, float)) else None)
 
