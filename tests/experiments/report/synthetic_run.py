@@ -137,7 +137,8 @@ def write_run(
     table = {name: {test: _summary(of_seeds) for test, of_seeds in tests.items()} for name, tests in model.items()}
     _json(path / "metrics.json", table)
     _json(path / "naive.json", naive)
-    _json(path / "seconds.json", {k: _summary([s * (1 + 0.02 * i) for i, _ in enumerate(seeds)]) for k, s in seconds.items()})
+    times = {step: _summary([s * (1 + 0.02 * k) for k, _ in enumerate(seeds)]) for step, s in seconds.items()}
+    _json(path / "seconds.json", times)
     _json(path / "permutation.json", {"deviation": _summary([3.1e-7 * (1 + 0.1 * k) for k, _ in enumerate(seeds)])})
     return path
 

@@ -28,7 +28,7 @@ _TYPES: dict[str, type] = {
     "name": str, "description": str, "observables": list, "time_unit": str, "features": list, "species": list,
     "context": list, "tests": dict, "data": dict, "provenance": dict, "videos": str,
 }  # fmt: skip
-_JSON_WORDS = {str: "text", list: "a list", dict: "an object"}
+_JSON_WORDS: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
 
 
 @dataclass

@@ -47,7 +47,7 @@ TEMPLATE = go.layout.Template(
         "annotationdefaults": {"font": {"size": 13, "color": INK}},
     }
 )
-_APART = {"horizontal_spacing": 0.11}
+_APART: dict[str, Any] = {"horizontal_spacing": 0.11}
 """Between panels that each have a title at their vertical axis."""
 
 
