@@ -1,4 +1,4 @@
-"""The model beside the naive predictions: which of these is best, and where the model is worse than it."""
+"""Compare the model with the naive predictions: which of these is best, and where the model is worse than it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from setclosure.evaluation.numbers import mean_of, of_seeds, written
 from setclosure.evaluation.table import metric_of
 
 Metrics = Mapping[str, Any]
-"""Metric → test → value, as in ``metrics.json``."""
+"""Values as metric → test → value, as in ``metrics.json``."""
 
 Naive = Mapping[str, Metrics]
-"""Name of a naive prediction → metric → test → value, as in ``naive.json``."""
+"""Values as naive prediction → metric → test → value, as in ``naive.json``."""
 
 
 def value_at(metrics: Metrics, name: str, test: str) -> Any:

@@ -1,4 +1,4 @@
-"""How numbers, durations and the values of metrics are written: one place, so that all tables agree."""
+"""Write numbers, durations and the values of metrics: one place, so that all tables agree."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def duration(seconds: float | None) -> str:
 
 
 def is_value(value: Any) -> bool:
-    """Whether ``value`` is one quantity: a number, nothing, or ``{"mean", "sd", "values"}`` of several seeds."""
+    """Say whether ``value`` is one quantity: a number, nothing, or ``{"mean", "sd", "values"}`` of several seeds."""
     return value is None or isinstance(value, (int, float)) or (isinstance(value, dict) and "mean" in value)
 
 

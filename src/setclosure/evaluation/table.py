@@ -1,4 +1,4 @@
-"""The one table of metrics: their names, symbols, units, words and order, for everything that shows a number.
+"""One table gives every metric its name, symbol, unit, words and order, for everything that shows a number.
 
 The command line, the report and the Markdown of result tables all read it. It imports nothing heavy.
 """

@@ -306,11 +306,12 @@ def test_damaged_piece_is_named(run: Path, piece: str) -> None:
     assert f"{Path(piece).name} is there but cannot be read" in _text(build_report(run))
 
 
-@pytest.mark.parametrize("content", ["[]", "3", '{"mre": 3}', '{"mre": {"held_out": "much"}}', "{}"])
+NOT_A_TABLE = ("[]", "3", "{}", '{"mre": "much"}', '{"mre": {"held_out": "much"}}')
+
+
+@pytest.mark.parametrize("content", NOT_A_TABLE)
 @pytest.mark.parametrize("piece", ["metrics.json", "naive.json", "seconds.json", "permutation.json"])
 def test_json_of_another_form_leaves_a_sentence(run: Path, piece: str, content: str) -> None:
-    if (piece, content) == ("seconds.json", '{"mre": 3}'):
-        pytest.skip("that is a step of three seconds")
     (run / piece).write_text(content)
     assert f"Not in this report: {piece} holds no" in _text(build_report(run))
 

@@ -1,4 +1,4 @@
-"""The table of results that evaluate and run print."""
+"""Make the table of results that evaluate and run print."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _rows(metrics: Mapping[str, Any], naive: Mapping[str, Any], tests: list[str]
 
 
 def _fitting(rows: list[_Row], tests: list[str], labels: Mapping[str, str]) -> Iterator[list[int]]:
-    """Indices of tests that fit beside each other."""
+    """Group the indices of the tests so that each group fits beside each other."""
     frame = (
         4 + max((cell_len(head) for head, _, _ in rows), default=0) + max((cell_len(r) for _, r, _ in rows), default=0)
     )

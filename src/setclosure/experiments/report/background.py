@@ -1,4 +1,4 @@
-"""The sections about how the results came to be: training, time, data, configuration, machine."""
+"""These sections say how the results came to be: training, time, data, configuration, machine."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def data(run: LoadedRun) -> Section:
 
 
 def _kinds(run: LoadedRun) -> str:
-    """The quantities of the system, by name."""
+    """List the quantities of the system by name."""
     species = [str(name) for name in run.info.get("species", [])]
     groups = {
         "Features": run.features,
@@ -97,7 +97,7 @@ def _kinds(run: LoadedRun) -> str:
 
 
 def _context(run: LoadedRun) -> str:
-    """A table of the least and largest context of each test, if the system has any."""
+    """Tabulate the least and largest context of each test, if the system has any."""
     known = run.context
     ranges = {
         test: {

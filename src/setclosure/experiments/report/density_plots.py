@@ -1,4 +1,4 @@
-"""The figure of decoded microstates: particles, target density and decoded density side by side."""
+"""Draw decoded microstates: particles, target density and decoded density side by side."""
 
 from __future__ import annotations
 

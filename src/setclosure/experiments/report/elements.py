@@ -1,4 +1,4 @@
-"""Pieces of HTML: figures with a selector, tables, definition lists, a section and its absence."""
+"""Build pieces of HTML: figures with a selector, tables, definition lists, a section and its absence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from setclosure.experiments.report.formatting import escape
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report; ``body`` is safe HTML."""
+    """A section of the report has a key for links, a title and a body, both safe HTML."""
 
     key: str
     title: str

@@ -1,4 +1,4 @@
-"""Figures for a README or a paper, drawn with Matplotlib from a run folder."""
+"""Draw figures for a README or a paper with Matplotlib, from a run folder."""
 
 from __future__ import annotations
 
@@ -158,5 +158,5 @@ def _errors(axes: Axes, run: LoadedRun) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text of a run for Matplotlib, which would read what stands between dollars as a formula."""
+    """Escape text of a run for Matplotlib, which would read what stands between dollars as a formula."""
     return text.replace("$", r"\$")

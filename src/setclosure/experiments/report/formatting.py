@@ -1,4 +1,4 @@
-"""Foreign text made safe for a page of HTML."""
+"""Make foreign text safe for a page of HTML."""
 
 from __future__ import annotations
 

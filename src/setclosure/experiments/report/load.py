@@ -33,7 +33,9 @@ _JSON_WORDS: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
 
 @dataclass
 class LoadedRun:
-    """What a run folder holds; a piece that is missing or damaged is empty, and ``reasons`` says why.
+    """A loaded run holds the content of a run folder.
+
+    A piece that is missing or damaged is empty, and ``reasons`` says why.
 
     Attributes
     ----------
@@ -83,17 +85,17 @@ class LoadedRun:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of the run, in order."""
+        """List the seeds of the run, in order."""
         return [int(seed) for seed in self.info["seeds"]]
 
     @property
     def title(self) -> str:
-        """The name of the run, for people."""
+        """Give the name of the run, for people."""
         return str(self.info.get("name") or self.path.resolve().name)
 
     @property
     def observables(self) -> list[Quantity]:
-        """The observables, in the order of the arrays of the first evaluated test."""
+        """List the observables in the order of the arrays of the first evaluated test."""
         known = _quantities(self.info.get("observables", []))
         for arrays in self.evaluations.values():
             return [known.get(str(name), Quantity(str(name))) for name in arrays["observable_names"]]
@@ -101,22 +103,22 @@ class LoadedRun:
 
     @property
     def units(self) -> list[str]:
-        """The unit of each observable."""
+        """List the unit of each observable."""
         return [observable.unit for observable in self.observables]
 
     @property
     def time(self) -> Quantity:
-        """The time."""
+        """Give the word for time with its unit."""
         return Quantity("time", str(self.info.get("time_unit", "")))
 
     @property
     def features(self) -> list[str]:
-        """The names of the features of a particle."""
+        """List the names of the features of a particle."""
         return [str(name) for name in self.info.get("features", [])]
 
     @property
     def context(self) -> dict[str, Quantity]:
-        """The context by name: what is known from outside and holds for a whole trajectory."""
+        """Give the context by name: it is known from outside and holds for a whole trajectory."""
         return _quantities(self.info.get("context", []))
 
     def species(self, s: int) -> str:

@@ -63,7 +63,7 @@ def build_report(run: Path) -> Path:
 
 
 def _introduction(run: LoadedRun) -> str:
-    """The warnings and the answer first, then what was run."""
+    """Say the warnings and the answer first, then what was run."""
     status = str(run.info.get("status", "unknown"))
     known = STATUSES.get(status, f"The status of the run is “{escape(status)}”.")
     kind = "good" if status == "complete" else "warning"
@@ -120,7 +120,7 @@ def _cards(run: LoadedRun) -> str:
 
 
 def _what(run: LoadedRun) -> str:
-    """What was run, in a few sentences that hold for every system."""
+    """Describe the run in a few sentences that hold for every system."""
     info = run.info
     train = info.get("data", {}).get("train", {}).get("n_trajectories")
     trained_on = f" from {number(train)} training trajectories" if train else ""

@@ -1,4 +1,4 @@
-"""The interactive figures of curves: predictions, spread, errors, permutation, closure, losses.
+"""Draw the interactive figures of curves: predictions, spread, errors, permutation, closure, losses.
 
 Every curve of a trajectory ends where the trajectory does, and stands over that trajectory's own times.
 """
@@ -48,7 +48,7 @@ TEMPLATE = go.layout.Template(
     }
 )
 _APART: dict[str, Any] = {"horizontal_spacing": 0.11}
-"""Between panels that each have a title at their vertical axis."""
+"""Panels that each have a title at their vertical axis stand so far apart."""
 
 
 def predictions(run: LoadedRun, test: str) -> go.Figure:
@@ -120,7 +120,7 @@ def errors(run: LoadedRun) -> go.Figure:
 
 
 def _clock(run: LoadedRun, test: str, shared: bool) -> tuple[Array, str, Array]:
-    """Horizontal axis of a statistic over trajectories: its values, its title, and the frames that are drawn."""
+    """Make the horizontal axis of a statistic over trajectories: values, title, and the frames that are drawn."""
     arrays = run.evaluations[test]
     lengths = arrays["lengths"]
     keep = reduce.thin(int(lengths.max()))

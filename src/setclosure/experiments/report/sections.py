@@ -1,4 +1,4 @@
-"""The sections about results, in the order of a reader's questions: how good, where wrong, is it one density."""
+"""These sections show the results, in the order of a reader's questions: how good, where wrong, what is kept."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def results(run: LoadedRun) -> Section:
 
 
 def _block(run: LoadedRun, name: str, tests: list[str]) -> tuple[str, list[tuple[str, list[Cell]]]]:
-    """The rows of one metric: the model, then the naive predictions that have it."""
+    """Make the rows of one metric: the model, then the naive predictions that have it."""
     metric, unit = metric_of(name), unit_of(name, run.units)
     direction = {True: "lower is better", False: "higher is better", None: ""}[metric.lower_is_better]
     note = "; ".join(part for part in (f"in {unit}" if unit else "", direction) if part)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Shapes = Mapping[str, str]
-"""Name of an array → its dimensions, one letter each; the same letter is the same length in all arrays of a file."""
+"""A mapping from the name of an array to its dimensions, a letter each; in one file a letter is one length."""
 
 EVALUATION: Shapes = {
     "lengths": "M", "times": "MT", "truth": "MTo", "predicted": "MTo", "observable_names": "o", "status": "M",
@@ -123,7 +123,7 @@ def reason(name: str, error: Exception) -> str:
 
 
 def _fit(arrays: dict[str, Array], wanted: Shapes) -> bool:
-    """Whether every array has its dimensions, not empty, and each letter one length throughout."""
+    """Say whether every array has its dimensions, not empty, and each letter one length throughout."""
     lengths: dict[str, int] = {}
     return all(
         len(arrays[name].shape) == len(letters)

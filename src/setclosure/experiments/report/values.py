@@ -1,4 +1,4 @@
-"""What the values of a run say at first sight: the metric that answers the question, and how many rollouts diverged."""
+"""Find what a run says at first sight: the metric that answers its question, and how many rollouts diverged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of the report that hold for every system; those of one system are in its ``run.json``."""
+"""These words of the report hold for every system; those of one system are in its ``run.json``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Word:
-    """A label for tables and figures, and a sentence for a reader who does not know the word."""
+    """A word has a label for tables and figures, and a sentence for a reader who does not know the word."""
 
     label: str
     sentence: str = ""
@@ -23,7 +23,7 @@ class Quantity:
 
     @property
     def axis(self) -> str:
-        """The label with the unit in parentheses, for an axis or the head of a table."""
+        """Put the unit in parentheses behind the label, for an axis or the head of a table."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     def of(self, value: str) -> str:
