@@ -22,7 +22,7 @@ import setclosure
 from setclosure.experiments.cli.main import app
 from setclosure.files import read_json
 from setclosure.model.methods import METHODS
-from setclosure.experiments.report.formatting import number
+from setclosure.evaluation.numbers import number
 from setclosure.experiments.configuration import STUDIES
 from setclosure.paper.reproduction.catalogue import EXHIBITS
 from setclosure.paper.reproduction.exhibits import SCALES

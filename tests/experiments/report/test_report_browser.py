@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synthetic_run import write_run
+from tests.experiments.report.synthetic_run import FILAMENT, write_run
 
 from setclosure.experiments.report import build_report
 
@@ -67,13 +67,14 @@ def _open(browser: Any, report: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"seeds": (0, 1, 2), "n_species": 2, "stochastic": True}],
-    ids=["one-seed", "seeds-species-samples"],
+    [{}, {"system": FILAMENT, "seeds": (0, 1, 2), "species": ("a", "b")}, {"shared_times": False}],
+    ids=["unequal-lengths", "seeds-species-samples", "unequal-times"],
 )
 def test_every_figure_is_drawn_and_nothing_is_fetched(browser: Any, tmp_path: Path, arguments: dict[str, Any]) -> None:
     _open(browser, build_report(write_run(tmp_path / "run", **arguments)))
     drawn = {key: (size, marks) for key, size, marks in browser.execute_script(DRAWN)}
-    assert set(drawn) == FIGURES | ({"fig-spread"} if arguments.get("stochastic") else set())
+    stochastic = arguments.get("system") is FILAMENT
+    assert set(drawn) == FIGURES | ({"fig-spread"} if stochastic else set())
     assert all(size > 100 and marks > 0 for size, marks in drawn.values()), drawn
     assert browser.get_log("browser") == []
     assert browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)") == []
@@ -82,7 +83,7 @@ def test_every_figure_is_drawn_and_nothing_is_fetched(browser: Any, tmp_path: Pa
     )
     assert levels.count(1) == 1
     assert levels[0] == 1
-    assert levels.count(2) == 12 + bool(arguments.get("stochastic"))
+    assert levels.count(2) == 12 + stochastic
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
@@ -96,21 +97,30 @@ def test_selector_changes_the_curves(browser: Any, tmp_path: Path) -> None:
         "return document.querySelector('#fig-predictions .plot').layout.annotations.map(a => a.text)"
     )
     assert browser.execute_script(read) != before
-    assert "trajectory 7: diverged at frame 200" in titles
+    assert "trajectory 7: diverged at frame 40" in titles
     assert browser.get_log("browser") == []
 
 
 def test_foreign_text_cannot_run(browser: Any, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", configuration="name: <script>window.foreign = 1</script>\n")
-    info = (run / "run.json").read_text()
     hostile = "<img src=x onerror='window.foreign = 1'></script><script>window.foreign = 1</script>"
-    (run / "run.json").write_text(info.replace("Example CPU", hostile).replace('"complete"', f'"{hostile}"'))
-    metrics = (run / "metrics.json").read_text()
-    (run / "metrics.json").write_text(metrics.replace('"diff_n"', f'"{hostile}"').replace('"outside"', f'"{hostile}"'))
-    history = run / "seed-0" / "history.json"
-    history.write_text(history.read_text().replace('"stage_two"', f'"{hostile}"'))
+    for file, words in {
+        "run.json": (
+            "Example CPU", "complete", "Hotter box", "Flocks at", "Birds", "pair energy", "nm", "birds", "density",
+            "temperature", "train.zarr", "vx", "same distribution", "The flock",
+        ),
+        "metrics.json": ("hotter", "outside"),
+        "naive.json": ("persistence",),
+        "seconds.json": ("encode",),
+        "seed-0/history.json": ("stage_two",),
+    }.items():  # fmt: skip
+        text = (run / file).read_text()
+        for word in words:
+            assert word in text
+            text = text.replace(word, hostile)
+        (run / file).write_text(text)
     evaluation = run / "seed-0" / "evaluation"
-    shutil.move(evaluation / "diff_n.npz", evaluation / "<b onmouseover=foreign>.npz")
+    shutil.move(evaluation / "hotter.npz", evaluation / "<b onmouseover=foreign>.npz")
     _open(browser, build_report(run))
     assert browser.execute_script("return window.foreign === undefined")
     assert browser.execute_script("return document.querySelectorAll('img, b[onmouseover]').length") == 0

@@ -10,7 +10,7 @@ import yaml
 from tests.conftest import TINY
 
 from setclosure.errors import ConfigurationError
-from setclosure.experiments.report.words import METRICS
+from setclosure.evaluation.table import METRICS
 from setclosure.paper.reproduction import pieces as work
 from setclosure.paper.reproduction.catalogue import EXHIBITS
 from setclosure.paper.reproduction.exhibits import SCALES, Order

@@ -100,10 +100,11 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="Data folder, from simulate.", metavar="DIR")],
 ) -> None:
     """Predict every test trajectory from its first frame; write RUN/metrics.json and print it."""
-    from setclosure.experiments.cli.tables import metrics_table
+    from setclosure.experiments.cli.tables import results_of
     from setclosure.experiments.pipeline import evaluate as work
 
-    _console().print(metrics_table(work(run, data)))
+    work(run, data)
+    _console().print(results_of(run))
 
 
 @app.command()
@@ -157,7 +158,7 @@ def run(
     scheduler: Scheduler = None,
 ) -> None:
     """Simulate, train, evaluate and report: the whole main job."""
-    from setclosure.experiments.cli.tables import metrics_table
+    from setclosure.experiments.cli.tables import results_of
     from setclosure.experiments.report import build_report
     from setclosure.experiments import pipeline
     from setclosure.experiments.configuration import load_study
@@ -169,9 +170,9 @@ def run(
     folder = data or out / "data"
     pipeline.simulate(study, folder, workers, scheduler)
     pipeline.train(study, folder, out, resume=True, run=made)
-    metrics = pipeline.evaluate(out, folder)
+    pipeline.evaluate(out, folder)
     path = build_report(out)
-    _console().print(metrics_table(metrics))
+    _console().print(results_of(out))
     _say(f"Report: [bold]{escape(str(path))}[/bold]")
 
 

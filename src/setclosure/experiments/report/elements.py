@@ -1,4 +1,4 @@
-"""Pieces of HTML: figures with a selector, tables, definition lists, a section and its absence."""
+"""Build pieces of HTML: figures with a selector, tables, definition lists, a section and its absence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from setclosure.experiments.report.formatting import escape
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report; ``body`` is safe HTML."""
+    """A section of the report has a key for links, a title and a body, both safe HTML."""
 
     key: str
     title: str
@@ -31,7 +31,7 @@ def missing(sentence: str) -> str:
 
 
 def plot(key: str, variants: dict[str, go.Figure], choice: str, alt: str, caption: str, size: str) -> str:
-    """One figure, drawn by the script at the end of the page; ``variants`` are behind a selector.
+    """Build a figure, drawn by the script at the end of the page; ``variants`` are behind a selector.
 
     Parameters
     ----------
@@ -87,11 +87,50 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], caption: str, wide
     )
 
 
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a comparison is safe HTML, and may be marked as ``best`` or ``worse``."""
+
+    html: str
+    mark: str = ""
+
+
+def comparison(
+    head: Sequence[str], blocks: Iterable[tuple[str, Sequence[tuple[str, Sequence[Cell]]]]], caption: str
+) -> str:
+    """Build a table of blocks of rows, all safe HTML.
+
+    Parameters
+    ----------
+    head : sequence of str
+        Heads of the columns.
+    blocks : iterable
+        Heading of a block and its rows; a row is its name and its cells.
+    caption : str
+        What stands above the table.
+    """
+    columns = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    body = ""
+    for heading, rows in blocks:
+        title = f'<th scope="rowgroup" rowspan="{len(rows)}">{heading}</th>'
+        lines = [f'<th scope="row">{name}</th>' + "".join(map(_cell, cells)) for name, cells in rows]
+        body += f"<tbody><tr>{title}" + "</tr><tr>".join(lines) + "</tr></tbody>"
+    return (
+        f'<div class="scroll"><table class="wide comparison"><caption>{caption}</caption>'
+        f"<thead><tr>{columns}</tr></thead>{body}</table></div>"
+    )
+
+
+def _cell(cell: Cell) -> str:
+    mark = f' class="{cell.mark}"' if cell.mark else ""
+    return f"<td{mark}>{cell.html}</td>"
+
+
 def definitions(entries: Iterable[tuple[str, str]]) -> str:
     """Build a list of terms and what they mean, both safe HTML."""
     return "<dl>" + "".join(f"<div><dt>{term}</dt><dd>{meaning}</dd></div>" for term, meaning in entries) + "</dl>"
 
 
 def details(summary: str, body: str) -> str:
-    """Text that opens on demand, both safe HTML."""
+    """Build text that opens on demand, both safe HTML."""
     return f"<details><summary>{summary}</summary>{body}</details>"

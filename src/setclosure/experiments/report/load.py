@@ -1,66 +1,79 @@
-"""Read a run folder: plain files only, so that a report needs no model and no ensemble."""
+"""Read a run folder: plain files only, so that a report needs no model and no trajectories."""
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from setclosure.errors import DamagedFileError, RunError
+from setclosure.evaluation.numbers import is_value
+from setclosure.experiments.report.stored import (
+    PERMUTATION,
+    SNAPSHOTS,
+    STATUS,
+    Array,
+    read_arrays,
+    read_evaluation,
+    reason,
+)
+from setclosure.experiments.report.words import FITTED_ON, Quantity, Word, word
 from setclosure.files import read_json
-from setclosure.experiments.report.words import OBSERVABLES, label
 
-SCHEMA = 1
-Array = NDArray[Any]
+SCHEMA = 2
+NO_TEST = ("permutation", "snapshots")
+"""Files of arrays beside those of the tests."""
 
-# what each file must hold, by dimension letters: the same letter is the same length
-_EVALUATION = {
-    "times": "T", "truth": "MTo", "predicted": "MTo", "observable_names": "o", "status": "M", "status_step": "M",
-    "error": "M", "in_range": "M",
+_TYPES: dict[str, type] = {
+    "name": str, "description": str, "observables": list, "time_unit": str, "features": list, "species": list,
+    "context": list, "tests": dict, "data": dict, "provenance": dict, "videos": str,
 }  # fmt: skip
-_SAMPLES = {"predicted": "MRTo"}
-_PICKS = {"picks": "P", "closure_true": "PTc", "closure_predicted": "PTc"}
-_PERMUTATION = {"times": "T", "truth": "To", "predicted": "PTo", "deviation": ""}
-_SNAPSHOTS = {
-    "frames": "F", "times": "F", "points": "FNd", "species": "N", "grid_x": "G", "grid_y": "H", "decoded": "FSHG",
-    "target": "FSHG",
-}  # fmt: skip
+_JSON_WORDS: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
 
 
 @dataclass
-class Run:
-    """What a run folder holds; a piece that is missing or damaged is empty, and ``reasons`` says why.
+class LoadedRun:
+    """A loaded run holds the content of a run folder.
+
+    A piece that is missing or damaged is empty, and ``reasons`` says why.
 
     Attributes
     ----------
+    path : Path
+        The folder.
     info : dict
         ``run.json``.
     metrics : dict
-        ``metrics.json``.
+        ``metrics.json``: metric → test → value.
+    naive : dict
+        ``naive.json``: naive prediction → metric → test → value.
+    seconds : dict
+        ``seconds.json``: step → value.
+    deviation : number, dict or None
+        The value in ``permutation.json``.
     configuration : str
         ``config.yaml`` as text.
     histories : dict
         ``history.json`` of each seed: stage → list of records.
     evaluations : dict
-        Arrays of each split, of the first seed: ``truth (M, T, o)``, ``predicted (M, T, o)`` or
-        ``(M, R, T, o)``, and so on.
+        Arrays of each test, of the first seed: ``lengths (M,)``, ``times (M, T)``, ``truth (M, T, o)``, ``predicted
+        (M, T, o)`` or ``(M, R, T, o)``, and so on. Behind a trajectory's length they hold nothing of meaning.
     statuses : dict
-        Of each seed and split, the status of the worst rollout of each start ``(M,)``: 0 ok, 1 diverged, 2 outside.
+        Of each seed and test, the status of the worst rollout of each start ``(M,)``: 0 ok, 1 diverged, 2 outside.
     permutation, snapshots : dict
         Arrays of the permutation test and of the decoded microstates, of the first seed.
     videos : dict
-        Split → the bytes of its GIF, of the first seed.
+        Test → the bytes of its GIF, of the first seed.
     reasons : dict
         Piece → sentence.
     """
 
     path: Path
     info: dict[str, Any]
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    naive: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    seconds: dict[str, Any] = field(default_factory=dict)
+    deviation: Any = None
     configuration: str = ""
     histories: dict[int, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
     evaluations: dict[str, dict[str, Array]] = field(default_factory=dict)
@@ -72,18 +85,56 @@ class Run:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds of the run, in order."""
+        """List the seeds of the run, in order."""
         return [int(seed) for seed in self.info["seeds"]]
 
     @property
-    def observables(self) -> list[str]:
-        """Readable names of the observables, from the first evaluated split."""
+    def title(self) -> str:
+        """Give the name of the run, for people."""
+        return str(self.info.get("name") or self.path.resolve().name)
+
+    @property
+    def observables(self) -> list[Quantity]:
+        """List the observables in the order of the arrays of the first evaluated test."""
+        known = _quantities(self.info.get("observables", []))
         for arrays in self.evaluations.values():
-            return [label(OBSERVABLES, str(name)) for name in arrays["observable_names"]]
-        return []
+            return [known.get(str(name), Quantity(str(name))) for name in arrays["observable_names"]]
+        return list(known.values())
+
+    @property
+    def units(self) -> list[str]:
+        """List the unit of each observable."""
+        return [observable.unit for observable in self.observables]
+
+    @property
+    def time(self) -> Quantity:
+        """Give the word for time with its unit."""
+        return Quantity("time", str(self.info.get("time_unit", "")))
+
+    @property
+    def features(self) -> list[str]:
+        """List the names of the features of a particle."""
+        return [str(name) for name in self.info.get("features", [])]
+
+    @property
+    def context(self) -> dict[str, Quantity]:
+        """Give the context by name: it is known from outside and holds for a whole trajectory."""
+        return _quantities(self.info.get("context", []))
+
+    def species(self, s: int) -> str:
+        """Name species ``s``, counted from 0."""
+        names = self.info.get("species", [])
+        return str(names[s]) if s < len(names) else f"species {s + 1}"
+
+    def test(self, name: str) -> Word:
+        """Look up the words for a test, or for the data that the model was fitted on."""
+        about = self.info.get("tests", {}).get(name)
+        if about is None:
+            return word(FITTED_ON, name)
+        return Word(str(about.get("label") or name), str(about.get("sentence") or ""))
 
 
-def load_run(path: str | Path) -> Run:
+def load_run(path: str | Path) -> LoadedRun:
     """Read the run folder ``path``.
 
     Raises
@@ -92,33 +143,37 @@ def load_run(path: str | Path) -> Run:
         If the folder or its ``run.json`` is missing or damaged, or is of another schema.
     """
     path = Path(path)
-    info = _run_json(path)
-    run = Run(path=path, info=info)
-    first = path / f"seed-{run.seeds[0]}" / "evaluation"
-    metrics = _json(path / "metrics.json", "metrics", run.reasons)
-    if isinstance(metrics, dict):
-        run.metrics.update(metrics)
+    run = LoadedRun(path=path, info=_run_json(path))
+    reasons = run.reasons
+    run.metrics = _table(_json(path / "metrics.json", "metrics", reasons))
+    naive = _json(path / "naive.json", "naive", reasons)
+    run.naive = {str(row): of for row, metrics in naive.items() if (of := _table(metrics))}
+    seconds = _json(path / "seconds.json", "seconds", reasons)
+    run.seconds = {str(step): value for step, value in seconds.items() if is_value(value)}
+    deviation = _json(path / "permutation.json", "deviation", reasons).get("deviation")
+    run.deviation = deviation if is_value(deviation) else None
     try:
-        run.configuration = (path / "config.yaml").read_text()
+        run.configuration = (path / "config.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        run.reasons["configuration"] = _reason("config.yaml", error)
+        reasons["configuration"] = reason("config.yaml", error)
     for seed in run.seeds:
-        history = _json(path / f"seed-{seed}" / "history.json", "history", run.reasons)
-        if history is not None:
-            _keep_history(seed, history, run)
+        _keep_history(seed, _json(path / f"seed-{seed}" / "history.json", "history", reasons), run)
         for file in sorted((path / f"seed-{seed}" / "evaluation").glob("*.npz")):
-            if file.stem not in ("permutation", "snapshots"):
-                status = _arrays(file, {"status": "M"}, f"status {seed} {file.stem}", run.reasons)
+            if file.stem not in NO_TEST:
+                status = read_arrays(file, STATUS, f"status {seed} {file.stem}", reasons)
                 if status:
                     run.statuses[seed, file.stem] = status["status"]
-    for name in _splits(first, info):
-        arrays = _arrays(first / f"{name}.npz", _EVALUATION, f"evaluation {name}", run.reasons)
-        if arrays:
+    first = path / f"seed-{run.seeds[0]}" / "evaluation"
+    for name in _tests(first, run.info):
+        arrays = read_evaluation(first / f"{name}.npz", f"evaluation {name}", reasons)
+        if arrays and (other := _other_observables(arrays, run)):
+            reasons[f"evaluation {name}"] = f"{name}.npz {other}"
+        elif arrays:
             run.evaluations[name] = arrays
             if (first / f"{name}.gif").is_file():
                 run.videos[name] = (first / f"{name}.gif").read_bytes()
-    run.permutation = _arrays(first / "permutation.npz", _PERMUTATION, "permutation", run.reasons)
-    run.snapshots = _arrays(first / "snapshots.npz", _SNAPSHOTS, "snapshots", run.reasons)
+    run.permutation = read_arrays(first / "permutation.npz", PERMUTATION, "permutation", reasons)
+    run.snapshots = read_arrays(first / "snapshots.npz", SNAPSHOTS, "snapshots", reasons)
     return run
 
 
@@ -127,8 +182,9 @@ def _run_json(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path} is not a folder; expected the folder of a run. Give the folder that `setclosure run` wrote."
         )
+    file = path / "run.json"
     try:
-        info = read_json(path / "run.json")
+        info = read_json(file)
     except FileNotFoundError as error:
         raise RunError(
             f"{path} has no run.json, so it is not the folder of a run, or the run ended before it began. "
@@ -136,81 +192,81 @@ def _run_json(path: Path) -> dict[str, Any]:
         ) from error
     except DamagedFileError as error:
         raise RunError(f"the run in {path} cannot be reported: {error}") from error
-    if not isinstance(info, dict) or not isinstance(info.get("seeds"), list) or "study" not in info:
+    if not isinstance(info, dict) or not isinstance(info.get("seeds"), list):
         raise RunError(
-            f"{path / 'run.json'} lacks 'study' or 'seeds': it is not what `setclosure run` writes. "
-            "Restore it from a copy, or run again."
+            f"{file} lacks 'seeds': it is not what `setclosure run` writes. Restore it from a copy, or run again."
         )
-    if not info["seeds"] or not all(isinstance(seed, int) for seed in info["seeds"]):
-        raise RunError(f"{path / 'run.json'}: seeds are {info['seeds']!r}; expected a list of integers, at least one.")
     if info.get("schema") != SCHEMA:
         raise RunError(
-            f"{path / 'run.json'} has schema {info.get('schema')!r}; this version of setclosure reads {SCHEMA}. "
+            f"{file} has schema {info.get('schema')!r}; this version of setclosure reads {SCHEMA}. "
             "Make the report with the version that wrote the run (run.json names it under provenance)."
         )
+    if not info["seeds"] or not all(isinstance(seed, int) for seed in info["seeds"]):
+        raise RunError(f"{file}: seeds are {info['seeds']!r}; expected a list of integers, at least one.")
+    for key, kind in _TYPES.items():
+        if not isinstance(info.get(key, kind()), kind):
+            raise RunError(
+                f"{file}: {key} is {info[key]!r}; expected {_JSON_WORDS[kind]}. "
+                "Restore the file from a copy, or run again."
+            )
+    for key in ("observables", "context"):
+        if not all(isinstance(entry, dict) and "name" in entry for entry in info.get(key, [])):
+            raise RunError(f"{file}: {key} are {info[key]!r}; expected a list of objects that have a name.")
+    for key in ("tests", "data"):
+        if not all(isinstance(entry, dict) for entry in info.get(key, {}).values()):
+            raise RunError(f"{file}: {key} are {info[key]!r}; expected an object for each name.")
     return info
 
 
-def _splits(folder: Path, info: dict[str, Any]) -> list[str]:
-    """Evaluated splits: in the order of the ensembles, others after them."""
-    found = {file.stem for file in folder.glob("*.npz")} - {"permutation", "snapshots"}
-    known = [name for name in info.get("ensembles", {}) if name in found]
+def _quantities(entries: list[dict[str, Any]]) -> dict[str, Quantity]:
+    return {
+        str(entry["name"]): Quantity(str(entry.get("label") or entry["name"]), str(entry.get("unit") or ""))
+        for entry in entries
+    }
+
+
+def _tests(folder: Path, info: dict[str, Any]) -> list[str]:
+    """Evaluated tests: in the order of run.json, others after them."""
+    found = {file.stem for file in folder.glob("*.npz")}.difference(NO_TEST)
+    known = [name for name in info.get("tests", {}) if name in found]
     return known + sorted(found.difference(known))
 
 
-def _json(file: Path, piece: str, reasons: dict[str, str]) -> Any:
+def _other_observables(arrays: dict[str, Array], run: LoadedRun) -> str:
+    """Say that a test has other observables than the first one; nothing if they are the same."""
+    first = next(iter(run.evaluations.values()), arrays)
+    names, expected = ([str(name) for name in of["observable_names"]] for of in (arrays, first))
+    return f"has the observables {', '.join(names)}; the first test has {', '.join(expected)}." * (names != expected)
+
+
+def _json(file: Path, piece: str, reasons: dict[str, str]) -> dict[str, Any]:
+    """Read a file that holds an object; nothing, and a reason, if it cannot be read."""
+    name = f"{file.parent.name}/{file.name}" if piece == "history" else file.name
     try:
-        return read_json(file)
+        content = read_json(file)
     except (OSError, DamagedFileError) as error:
-        reasons.setdefault(
-            piece, _reason(f"{file.parent.name}/{file.name}" if piece == "history" else file.name, error)
-        )
-        return None
+        reasons.setdefault(piece, reason(name, error))
+        return {}
+    if not isinstance(content, dict):
+        reasons.setdefault(piece, f"{name} holds no object of names and values.")
+        return {}
+    return content
 
 
-def _keep_history(seed: int, history: Any, run: Run) -> None:
+def _table(metrics: Any) -> dict[str, dict[str, Any]]:
+    """Keep what has the form metric → test → value."""
+    if not isinstance(metrics, dict):
+        return {}
+    return {
+        str(name): of_tests
+        for name, of_tests in metrics.items()
+        if isinstance(of_tests, dict) and of_tests and not is_value(of_tests) and all(map(is_value, of_tests.values()))
+    }
+
+
+def _keep_history(seed: int, history: dict[str, Any], run: LoadedRun) -> None:
     """Keep the records of every stage that have a step."""
     try:
         run.histories[seed] = {stage: [r for r in records if "step" in r] for stage, records in history.items()}
-    except (AttributeError, TypeError):
+    except TypeError:
         run.reasons["history"] = f"seed-{seed}/history.json holds no list of records for each stage."
-
-
-def _arrays(file: Path, shapes: dict[str, str], piece: str, reasons: dict[str, str]) -> dict[str, Array]:
-    """Arrays of an npz file whose shapes fit together; nothing, and a reason, if one is not there or does not fit."""
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            lacking = [name for name in shapes if name not in stored]
-            if lacking:
-                reasons[piece] = f"{file.name} lacks {', '.join(lacking)}."
-                return {}
-            optional = _PICKS if shapes is _EVALUATION and all(name in stored for name in _PICKS) else {}
-            arrays = {name: stored[name] for name in shapes | optional}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reasons[piece] = _reason(file.name, error)
-        return {}
-    wanted = shapes | optional | (_SAMPLES if shapes is _EVALUATION and arrays["predicted"].ndim == 4 else {})
-    if _fit(arrays, wanted) and all(0 <= m < len(arrays["truth"]) for m in arrays.get("picks", ())):
-        return arrays
-    held = ", ".join(f"{name} {value.shape}" for name, value in arrays.items())
-    reasons[piece] = f"{file.name} holds arrays that do not fit together: {held}."
-    return {}
-
-
-def _fit(arrays: dict[str, Array], wanted: dict[str, str]) -> bool:
-    """Whether every array has its dimensions, not empty, and each letter one length throughout."""
-    lengths: dict[str, int] = {}
-    return all(
-        len(arrays[name].shape) == len(letters)
-        and all(
-            (n > 0 or letter == "c") and lengths.setdefault(letter, n) == n
-            for letter, n in zip(letters, arrays[name].shape, strict=True)
-        )
-        for name, letters in wanted.items()
-    )
-
-
-def _reason(name: str, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"{name} is not in the run folder: that step was not reached, or was not asked for."
-    return f"{name} is there but cannot be read; it was changed or cut short after it was written."

@@ -8,11 +8,14 @@ from string import Template
 
 from plotly.offline import get_plotlyjs
 
-from setclosure.files import write_text
+from setclosure.evaluation.comparison import best_naive, value_at, worse_than_naive
+from setclosure.evaluation.numbers import number, written
+from setclosure.evaluation.table import metric_of
 from setclosure.experiments.report import background, sections, values
-from setclosure.experiments.report.formatting import escape, number
-from setclosure.experiments.report.load import Run, load_run
-from setclosure.experiments.report.words import METRICS, SPLITS, STATUSES, STUDIES, label, sentence
+from setclosure.experiments.report.formatting import escape
+from setclosure.experiments.report.load import LoadedRun, load_run
+from setclosure.experiments.report.words import STATUSES, listed
+from setclosure.files import write_text
 
 _SECTIONS = (
     sections.results, sections.predictions, sections.spread, sections.errors, sections.ranges, sections.snapshots,
@@ -46,10 +49,9 @@ def build_report(run: Path) -> Path:
     """
     loaded = load_run(run)
     parts = [part for make in _SECTIONS if (part := make(loaded)) is not None]
-    template = Template(resources.files("setclosure.experiments.report").joinpath("page.html").read_text(encoding="utf-8"))
-    title = label(STUDIES, str(loaded.info["study"]))
-    page = template.substitute(
-        title=escape(title),
+    frame = resources.files("setclosure.experiments.report").joinpath("page.html").read_text(encoding="utf-8")
+    page = Template(frame).substitute(
+        title=escape(loaded.title),
         introduction=_introduction(loaded),
         contents="".join(f'<li><a href="#{part.key}">{part.title}</a></li>' for part in parts),
         body="\n".join(part.html() for part in parts),
@@ -60,26 +62,33 @@ def build_report(run: Path) -> Path:
     return target
 
 
-def _introduction(run: Run) -> str:
-    """The answer first, then what was run."""
+def _introduction(run: LoadedRun) -> str:
+    """Say the warnings and the answer first, then what was run."""
     status = str(run.info.get("status", "unknown"))
     known = STATUSES.get(status, f"The status of the run is “{escape(status)}”.")
     kind = "good" if status == "complete" else "warning"
-    return f'<p class="status {kind}">{known}</p><p class="lead">{_answer(run)}</p>{_cards(run)}<p>{_what(run)}</p>'
+    warnings = worse_than_naive(run.metrics, run.naive, lambda test: run.test(test).label)
+    advice = " Do not rely on its predictions there." if warnings else ""
+    alarm = f'<p class="status warning" role="alert">{escape(" ".join(warnings))}{advice}</p>' if warnings else ""
+    return (
+        f'{alarm}<p class="status {kind}">{known}</p><p class="lead">{_answer(run)}</p>{_cards(run)}'
+        f"<p>{_what(run)}</p><p>{_how_to_read()}</p>"
+    )
 
 
-def _answer(run: Run) -> str:
-    found, counted = values.headline(run), values.diverged(run)
-    parts = []
-    if found:
-        name, of_splits = found
-        split, value = next(iter(of_splits.items()))
-        parts.append(
-            f"From the first microstate alone, the model predicted {_quantity(run)} of unseen trajectories with "
-            f"{escape(label(METRICS, name))} <b>{escape(values.written(value))}</b> ({_split_in_words(split)})."
-        )
-    else:
-        parts.append("This run has no results yet.")
+def _answer(run: LoadedRun) -> str:
+    name, counted = values.headline(run), values.diverged(run)
+    parts = ["This run has no results yet."]
+    if name:
+        test = next(test for test in values.tests(run) if test in run.metrics[name])
+        words = run.test(test)
+        meaning = f" ({escape(words.sentence)})" if words.sentence else ""
+        value = escape(values.with_unit(run, name, run.metrics[name][test]))
+        parts = [
+            f"From the first microstate alone, the model predicted {_observables(run)} of unseen trajectories with "
+            f"{escape(metric_of(name).symbol)} <b>{value}</b> in the test “{escape(words.label)}”{meaning}."
+            + _rival(run, name, test)
+        ]
     if counted:
         bad, every = counted
         what = "None" if bad == 0 else f"<b>{number(bad)}</b>"
@@ -88,37 +97,59 @@ def _answer(run: Run) -> str:
     return " ".join(parts)
 
 
-def _cards(run: Run) -> str:
-    found = values.headline(run)
-    if not found:
+def _rival(run: LoadedRun, name: str, test: str) -> str:
+    row = best_naive(run.naive, name, test)
+    if row is None:
         return ""
-    name, of_splits = found
-    cards = "".join(
-        f"<div><dt>{escape(label(SPLITS, split))}</dt><dd>{escape(values.written(value))}</dd></div>"
-        for split, value in of_splits.items()
+    value = escape(values.with_unit(run, name, value_at(run.naive[row], name, test)))
+    return f" The best naive prediction, “{escape(row)}”, has {value}."
+
+
+def _cards(run: LoadedRun) -> str:
+    name = values.headline(run)
+    if not name:
+        return ""
+    cards = ""
+    for test in values.tests(run):
+        if test in run.metrics[name]:
+            skill = value_at(run.metrics, "skill", test)
+            note = f'<span class="note">skill {escape(written(skill))}</span>' if skill is not None else ""
+            value = escape(values.with_unit(run, name, run.metrics[name][test]))
+            cards += f"<div><dt>{escape(run.test(test).label)}</dt><dd>{value}{note}</dd></div>"
+    return f'<p class="kicker">{escape(metric_of(name).label)} in each test</p><dl class="cards">{cards}</dl>'
+
+
+def _what(run: LoadedRun) -> str:
+    """Describe the run in a few sentences that hold for every system."""
+    info = run.info
+    train = info.get("data", {}).get("train", {}).get("n_trajectories")
+    trained_on = f" from {number(train)} training trajectories" if train else ""
+    method = f" by the method “{info['method']}”" if info.get("method") else ""
+    dim = info.get("closure_dim")
+    learned = (
+        f"A closure of {number(dim)} variables was learned from unordered sets of particles{method}{trained_on}; then "
+        f"{'a stochastic' if info.get('stochastic') else 'an'} equation of motion was learned for observables and "
+        "closure together"
+        if dim
+        else f"An equation of motion was learned for the observables alone, without a closure{trained_on}"
     )
-    return f'<p class="kicker">{escape(label(METRICS, name))} of each split</p><dl class="cards">{cards}</dl>'
-
-
-def _what(run: Run) -> str:
-    ensembles, dim = run.info.get("ensembles") or {}, run.info.get("closure_dim")
-    train = ensembles.get("train", {}).get("n_trajectories") if isinstance(ensembles.get("train"), dict) else None
+    context = listed([quantity.axis for quantity in run.context.values()]) if run.context else ""
     n = len(run.seeds)
-    trained_on = f" ({number(train)} training trajectories)" if train else ""
-    repeated = f"repeated with {n} seeds" if n > 1 else "done with one seed"
+    sentences = [
+        str(info.get("description", "")).strip(),
+        f"{learned}{f', given the context: {context}' if context else ''}.",
+        f"Learning was repeated with {n} seeds." if n > 1 else "Learning was done with one seed.",
+    ]
+    return escape(" ".join(sentence for sentence in sentences if sentence))
+
+
+def _how_to_read() -> str:
     return (
-        f"{escape(sentence(STUDIES, str(run.info['study'])))} A <i>closure</i> of {escape(number(dim))} numbers was "
-        f"learned from unordered sets of particles{trained_on}, such that their smoothed density returns from it; then "
-        "an equation of motion was learned for observable and closure together. A test predicts the observable from "
-        f"the first microstate and compares it with the simulation. Learning was {repeated}. "
-        "(Drag in a figure to enlarge a part of it; a double click brings back the whole.)"
+        "A test predicts the observables of a trajectory from its first microstate and compares them with those that "
+        "were given. (Drag in a figure to enlarge a part of it; a double click brings back the whole.)"
     )
 
 
-def _quantity(run: Run) -> str:
-    names = run.observables
-    return f"the {escape(' and '.join(names))}" if names else "the observable"
-
-
-def _split_in_words(split: str) -> str:
-    return escape(sentence(SPLITS, split) or f"split {split}")
+def _observables(run: LoadedRun) -> str:
+    names = [observable.label for observable in run.observables]
+    return f"the {escape(listed(names))}" if names else "the observables"

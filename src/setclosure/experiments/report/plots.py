@@ -1,4 +1,7 @@
-"""The interactive figures of curves: predictions, errors, permutation, closure, losses."""
+"""Draw the interactive figures of curves: predictions, spread, errors, permutation, closure, losses.
+
+Every curve of a trajectory ends where the trajectory does, and stands over that trajectory's own times.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from setclosure.experiments.report import reduce
-from setclosure.experiments.report.formatting import escape, number
-from setclosure.experiments.report.load import Run
+from setclosure.evaluation.numbers import number
+from setclosure.experiments.report import reduce, values
+from setclosure.experiments.report.formatting import escape
+from setclosure.experiments.report.load import LoadedRun
 from setclosure.experiments.report.style import FONT, INK, MUTED, PREDICTED, TRUTH, colour, fade
-from setclosure.experiments.report.words import SPLITS, STEPS, label
+from setclosure.experiments.report.words import STEPS, Quantity, word
 
 Array = NDArray[Any]
 MOST_CLOSURE_NUMBERS = 12
@@ -43,104 +47,96 @@ TEMPLATE = go.layout.Template(
         "annotationdefaults": {"font": {"size": 13, "color": INK}},
     }
 )
+_APART: dict[str, Any] = {"horizontal_spacing": 0.11}
+"""Panels that each have a title at their vertical axis stand so far apart."""
 
 
-def predictions(run: Run, split: str) -> go.Figure:
-    """Truth and prediction of the picked trajectories: a column each, a row for each observable."""
-    arrays = run.evaluations[split]
-    picks = _picks(arrays)
-    names = [escape(name) for name in run.observables]
+def predictions(run: LoadedRun, test: str) -> go.Figure:
+    """Draw truth and prediction of the picked trajectories: a column each, a row for each observable."""
+    arrays = run.evaluations[test]
     error = arrays["error"]
-    picks.sort(key=lambda m: float(np.nan_to_num(error[m], nan=np.inf)))
+    picks = sorted(_picks(arrays), key=lambda m: float(np.nan_to_num(error[m], nan=np.inf)))
     titles = [f"trajectory {m}: {_ended(arrays, m) or 'error ' + number(float(error[m]))}" for m in picks]
-    figure = panels(len(names), len(picks), titles)
-    keep = reduce.thin(len(arrays["times"]))
-    times = arrays["times"][keep]
+    observables = run.observables
+    figure = panels(len(observables), len(picks), titles)
     bands, mean = reduce.band(arrays["predicted"]), reduce.mean_rollout(arrays["predicted"])
     several = bands is not None
     for column, m in enumerate(picks, 1):
-        for o, name in enumerate(names):
+        keep = reduce.thin(int(arrays["lengths"][m]))
+        times = arrays["times"][m, keep]
+        for o, observable in enumerate(observables):
             at = {"row": o + 1, "col": column}
             first = column == 1 and o == 0
             if bands is not None:
-                _band(
-                    figure,
-                    times,
-                    bands[0][m, keep, o],
-                    bands[1][m, keep, o],
-                    PREDICTED,
-                    "10–90 % of samples",
-                    first,
-                    at,
-                )
+                low, high = (limit[m, keep, o] for limit in bands)
+                _band(figure, times, low, high, PREDICTED, "10–90 % of samples", first, at)
             _line(figure, times, arrays["truth"][m, keep, o], "true", TRUTH, first, at, width=4, opacity=0.4)
-            _line(
-                figure,
-                times,
-                mean[m, keep, o],
-                f"predicted{', mean' if several else ''}",
-                PREDICTED,
-                first,
-                at,
-                dash="dash",
-            )
-            figure.update_xaxes(title_text="time" if o + 1 == len(names) else None, **at)
-            figure.update_yaxes(title_text=name if column == 1 else None, **at)
+            name = f"predicted{', mean' if several else ''}"
+            _line(figure, times, mean[m, keep, o], name, PREDICTED, first, at, dash="dash")
+            figure.update_xaxes(title_text=escape(run.time.axis) if o + 1 == len(observables) else None, **at)
+            figure.update_yaxes(title_text=escape(observable.axis) if column == 1 else None, **at)
     return figure
 
 
-def spread(run: Run, split: str) -> go.Figure:
-    """Mean over trajectories and one standard deviation around it, true and of one rollout each, by observable."""
-    arrays = run.evaluations[split]
-    keep = reduce.thin(len(arrays["times"]))
-    times = arrays["times"][keep]
-    figure = panels(1, len(run.observables))
+def spread(run: LoadedRun, test: str) -> go.Figure:
+    """Draw mean and standard deviation over trajectories, true and of one rollout each, by observable."""
+    arrays = run.evaluations[test]
+    x, title, keep = _clock(run, test, values.shares_times(run, [test]))
+    figure = panels(1, len(run.observables), **_APART)
     kinds = (("true", TRUTH, "solid", arrays["truth"]), ("predicted", PREDICTED, "dash", arrays["predicted"][:, 0]))
-    for o, name in enumerate(run.observables):
+    for o, observable in enumerate(run.observables):
         at = {"row": 1, "col": o + 1}
         for kind, tone, dash, paths in kinds:
-            mean, sd = paths[:, keep, o].mean(axis=0), paths[:, keep, o].std(axis=0)
-            _band(figure, times, mean - sd, mean + sd, tone, f"{kind}, ± one standard deviation", o == 0, at)
-            _line(figure, times, mean, f"{kind}, mean", tone, o == 0, at, dash=dash)
-        figure.update_xaxes(title_text="time", **at)
-        figure.update_yaxes(title_text=escape(name), **at)
+            mean, sd = reduce.moments(reduce.ended(paths[..., o], arrays["lengths"])[:, keep])
+            seen = np.isfinite(mean)
+            low, high = (mean - sd)[seen], (mean + sd)[seen]
+            _band(figure, x[seen], low, high, tone, f"{kind}, ± one standard deviation", o == 0, at)
+            _line(figure, x[seen], mean[seen], f"{kind}, mean", tone, o == 0, at, dash=dash)
+        figure.update_xaxes(title_text=title, **at)
+        figure.update_yaxes(title_text=escape(observable.axis), **at)
     return figure
 
 
-def errors(run: Run) -> go.Figure:
-    """Relative deviation over time of every split: median and the band of 10 to 90 %."""
-    figure = panels(1, 1)
-    for k, (split, arrays) in enumerate(run.evaluations.items()):
-        keep = reduce.thin(len(arrays["times"]))
-        error = reduce.error_over_time(arrays["truth"], arrays["predicted"])[:, keep]
-        low, median, high = reduce.quantiles(error, axis=0)
-        name, times = escape(label(SPLITS, split)), arrays["times"][keep]
-        seen = np.isfinite(median)
-        _band(figure, times[seen], low[seen], high[seen], colour(k), name, False, {})
-        _line(
-            figure,
-            times[seen],
-            median[seen],
-            name,
-            colour(k),
-            True,
-            {},
-            dash=("solid", "dash", "dot", "dashdot")[k % 4],
-        )
-    figure.update_xaxes(title_text="time")
-    figure.update_yaxes(title_text="relative deviation", type="log", dtick=1)
+def errors(run: LoadedRun) -> go.Figure:
+    """Draw the deviation over time of every test, by observable: median and the band of 10 to 90 %."""
+    observables = run.observables
+    figure = panels(1, len(observables), **_APART)
+    shared = values.shares_times(run, run.evaluations)
+    title = ""
+    for k, (test, arrays) in enumerate(run.evaluations.items()):
+        x, title, keep = _clock(run, test, shared)
+        error = reduce.error_over_time(arrays["truth"], arrays["predicted"], arrays["lengths"])
+        name, dash = escape(run.test(test).label), ("solid", "dash", "dot", "dashdot")[k % 4]
+        for o in range(len(observables)):
+            low, median, high = reduce.quantiles(error[:, keep, o], axis=0)
+            seen, at = np.isfinite(median), {"row": 1, "col": o + 1}
+            _band(figure, x[seen], low[seen], high[seen], colour(k), name, False, at)
+            _line(figure, x[seen], median[seen], name, colour(k), o == 0, at, dash=dash)
+    for o, observable in enumerate(observables, 1):
+        deviation = Quantity(f"deviation of {observable.label}", observable.unit)
+        figure.update_xaxes(title_text=title, row=1, col=o)
+        figure.update_yaxes(title_text=escape(deviation.axis), type="log", dtick=1, row=1, col=o)
     return figure
 
 
-def distribution(run: Run) -> go.Figure:
-    """Error of each trajectory, a row of dots for each split, with median and the range of 10 to 90 %."""
+def _clock(run: LoadedRun, test: str, shared: bool) -> tuple[Array, str, Array]:
+    """Make the horizontal axis of a statistic over trajectories: values, title, and the frames that are drawn."""
+    arrays = run.evaluations[test]
+    lengths = arrays["lengths"]
+    keep = reduce.thin(int(lengths.max()))
+    times = reduce.shared_times(arrays["times"], lengths) if shared else None
+    return (keep, "frame", keep) if times is None else (times[keep], escape(run.time.axis), keep)
+
+
+def distribution(run: LoadedRun) -> go.Figure:
+    """Draw the error of each trajectory, a row of dots for each test, with median and the range of 10 to 90 %."""
     figure = panels(1, 1)
     kinds = ((0, "ok", colour(0), "circle"), (2, "left the training range", colour(1), "x-thin"))
-    splits = list(run.evaluations)
+    tests = list(run.evaluations)
     shown = set()
-    for k, split in enumerate(splits):
-        arrays = run.evaluations[split]
-        height = len(splits) - 1 - k
+    for k, test in enumerate(tests):
+        arrays = run.evaluations[test]
+        height = len(tests) - 1 - k
         finite = np.isfinite(arrays["error"]) & (arrays["error"] > 0) & (arrays["status"] != 1)
         for status, name, tone, symbol in kinds:
             of_kind = np.flatnonzero(finite & (arrays["status"] == status))
@@ -178,21 +174,21 @@ def distribution(run: Run) -> go.Figure:
             shown.add("range")
     figure.update_xaxes(title_text="relative error of a trajectory", type="log", exponentformat="power", dtick=1)
     figure.update_yaxes(
-        tickvals=list(range(len(splits))), ticktext=[escape(label(SPLITS, s)) for s in reversed(splits)],
-        showgrid=False, ticks="", range=[-0.4, len(splits) - 0.3],
+        tickvals=list(range(len(tests))), ticktext=[escape(run.test(test).label) for test in reversed(tests)],
+        showgrid=False, ticks="", range=[-0.4, len(tests) - 0.3],
     )  # fmt: skip
     return figure
 
 
-def permutation(run: Run) -> go.Figure:
-    """One trajectory predicted from several orders of its particles, one panel for each observable."""
+def permutation(run: LoadedRun) -> go.Figure:
+    """Draw one trajectory predicted from several orders of its particles, one panel for each observable."""
     arrays = run.permutation
-    names = [escape(name) for name in run.observables] or [f"observable {o}" for o in range(arrays["truth"].shape[1])]
-    figure = panels(1, len(names))
+    observables = observables_of(run, arrays["truth"])
+    figure = panels(1, len(observables), **_APART)
     keep = reduce.thin(len(arrays["times"]))
     times = arrays["times"][keep]
     dashes = ("solid", "dash", "dot")
-    for o, name in enumerate(names):
+    for o, observable in enumerate(observables):
         at = {"row": 1, "col": o + 1}
         _line(figure, times, arrays["truth"][keep, o], "true", TRUTH, o == 0, at, width=5, opacity=0.3)
         for p, predicted in enumerate(arrays["predicted"]):
@@ -200,39 +196,44 @@ def permutation(run: Run) -> go.Figure:
                 figure, times, predicted[keep, o], f"order {p + 1}", colour(p), o == 0, at,
                 dash=dashes[p % 3], width=4 - min(p, 2),
             )  # fmt: skip
-        figure.update_xaxes(title_text="time", **at)
-        figure.update_yaxes(title_text=name, **at)
+        figure.update_xaxes(title_text=escape(run.time.axis), **at)
+        figure.update_yaxes(title_text=escape(observable.axis), **at)
     return figure
 
 
-def closure(run: Run, split: str) -> go.Figure:
-    """The numbers of the closure over time: encoded from the true microstates, and predicted."""
-    arrays = run.evaluations[split]
+def observables_of(run: LoadedRun, values: Array) -> list[Quantity]:
+    """Give a label to each of the observables in the last axis of ``values``, also if the run names fewer."""
+    named = run.observables
+    return [named[o] if o < len(named) else Quantity(f"observable {o + 1}") for o in range(values.shape[-1])]
+
+
+def closure(run: LoadedRun, test: str) -> go.Figure:
+    """Draw the closure variables over time: encoded from the true microstates, and predicted."""
+    arrays = run.evaluations[test]
     true, predicted = arrays["closure_true"], arrays["closure_predicted"]
     shown = min(true.shape[2], MOST_CLOSURE_NUMBERS)
     columns = min(4, shown)
     rows = -(-shown // columns)
     figure = panels(rows, columns, [f"ẑ<sub>{i + 1}</sub>" for i in range(shown)])
-    keep = reduce.thin(len(arrays["times"]), 150)
-    times = arrays["times"][keep]
     for i in range(shown):
         at = {"row": i // columns + 1, "col": i % columns + 1}
-        for p in range(len(true)):
-            name, tone = f"trajectory {_picks(arrays)[p]}", colour(p)
+        for p, m in enumerate(_picks(arrays)):
+            keep = reduce.thin(int(arrays["lengths"][m]), 150)
+            times, name, tone = arrays["times"][m, keep], f"trajectory {m}", colour(p)
             _line(figure, times, true[p, keep, i], name, tone, False, at, width=4, opacity=0.35)
             _line(figure, times, predicted[p, keep, i], name, tone, i == 0, at, dash="dash")
-        figure.update_xaxes(title_text="time" if i + columns >= shown else None, **at)
+        figure.update_xaxes(title_text=escape(run.time.axis) if i + columns >= shown else None, **at)
         figure.update_yaxes(nticks=4, showticklabels=False, **at)
     return figure
 
 
-def losses(run: Run, seed: int) -> go.Figure:
-    """Training and validation loss of every stage over the steps."""
+def losses(run: LoadedRun, seed: int) -> go.Figure:
+    """Draw training and validation loss of every stage over the steps."""
     history = {stage: records for stage, records in run.histories[seed].items() if records}
-    figure = panels(1, len(history), [escape(label(STEPS, stage)) for stage in history])
+    figure = panels(1, len(history), [escape(word(STEPS, stage).label) for stage in history])
     for column, records in enumerate(history.values(), 1):
         at = {"row": 1, "col": column}
-        values: list[float] = []
+        seen: list[float] = []
         for key, name, tone, opacity, width in (
             ("train_loss", "training", MUTED, 0.7, 1.5),
             ("validation_loss", "validation", colour(1), 1.0, 2.5),
@@ -240,10 +241,10 @@ def losses(run: Run, seed: int) -> go.Figure:
             points = [(r["step"], r[key]) for r in records if isinstance(r.get(key), (int, float))]
             if points:
                 curve = np.array(points, dtype=float)[reduce.thin(len(points))]
-                values += curve[:, 1].tolist()
+                seen += curve[:, 1].tolist()
                 _line(figure, curve[:, 0], curve[:, 1], name, tone, column == 1, at, width, opacity)
-        positive = bool(values) and min(values) > 0
-        decades = {"dtick": 1} if positive and max(values) > 30 * min(values) else {"nticks": 6}
+        positive = bool(seen) and min(seen) > 0
+        decades = {"dtick": 1} if positive and max(seen) > 30 * min(seen) else {"nticks": 6}
         figure.update_xaxes(title_text="step", **at)
         figure.update_yaxes(
             title_text="loss" if column == 1 else None, type="log" if positive else "linear", **decades, **at
@@ -252,7 +253,7 @@ def losses(run: Run, seed: int) -> go.Figure:
 
 
 def panels(rows: int, columns: int, titles: list[str] | None = None, **options: Any) -> go.Figure:
-    """An empty grid of panels in the report's style."""
+    """Make an empty grid of panels in the report's style."""
     grid = {
         "horizontal_spacing": 0.07 if columns < 4 else 0.08,
         "vertical_spacing": 0.36 / max(rows, 2) if rows > 1 else 0.0,
@@ -286,7 +287,7 @@ def _band(
 
 
 def _floats(values: Array) -> Array:
-    """Single precision: Plotly embeds arrays in binary, and four bytes are enough for a picture."""
+    """Round to single precision: Plotly embeds arrays in binary, and four bytes are enough for a picture."""
     return np.asarray(values, dtype=np.float32)
 
 

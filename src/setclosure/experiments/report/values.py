@@ -1,69 +1,51 @@
-"""The values of metrics.json: a number of one seed, or the mean, sd and values of several."""
+"""Find what a run says at first sight: the metric that answers its question, and how many rollouts diverged."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from setclosure.experiments.report.formatting import mean_and_sd, number
-from setclosure.experiments.report.load import Run
+from setclosure.evaluation.numbers import written
+from setclosure.evaluation.table import in_order, metric_of, unit_of
+from setclosure.experiments.report import reduce
+from setclosure.experiments.report.load import LoadedRun
+from setclosure.experiments.report.words import Quantity
 
 
-def is_value(value: Any) -> bool:
-    """Whether ``value`` is one quantity: a number, nothing, or ``{"mean", "sd", "values"}``."""
-    return value is None or isinstance(value, (int, float)) or (isinstance(value, dict) and "mean" in value)
+def headline(run: LoadedRun) -> str | None:
+    """Name the metric that answers the question of the run: an error in units, else a relative one, else the first."""
+    return next((name for name in ("rmse", "mre", "mmd", *in_order(run.metrics)) if name in run.metrics), None)
 
 
-def written(value: Any) -> str:
-    """A quantity as text, with its standard deviation over the seeds if there are several."""
-    if isinstance(value, dict):
-        return mean_and_sd(value.get("mean"), value.get("sd"))
-    return number(value)
+def with_unit(run: LoadedRun, name: str, value: Any) -> str:
+    """Write the value of a metric with its unit."""
+    return Quantity(name, unit_of(name, run.units)).of(written(value, metric_of(name).whole))
 
 
-def mean(value: Any) -> float | None:
-    """The mean of a quantity, or nothing."""
-    value = value.get("mean") if isinstance(value, dict) else value
-    return float(value) if isinstance(value, (int, float)) else None
+def tests(run: LoadedRun) -> list[str]:
+    """List the tests that have a metric: in the order of run.json, others after them."""
+    there = dict.fromkeys(test for of_tests in run.metrics.values() for test in of_tests)
+    known = [test for test in run.info.get("tests", {}) if test in there]
+    return known + [test for test in there if test not in known]
 
 
-def of_seeds(value: Any) -> list[Any]:
-    """The values of the seeds, if there are several."""
-    return list(value.get("values", [])) if isinstance(value, dict) else []
-
-
-def tables(run: Run) -> dict[str, dict[str, Any]]:
-    """Metrics that have one value for each split."""
-    return {
-        name: value
-        for name, value in run.metrics.items()
-        if name not in ("seconds", "permutation")
-        and isinstance(value, dict)
-        and not is_value(value)
-        and all(map(is_value, value.values()))
-    }
-
-
-def singles(run: Run) -> dict[str, Any]:
-    """Metrics that have one value for the whole run; that of the permutation test is one of them."""
-    found = {name: value for name, value in run.metrics.items() if is_value(value)}
-    permutation = run.metrics.get("permutation", run.metrics.get("permutation_deviation"))
-    found.pop("permutation_deviation", None)
-    if isinstance(permutation, dict) and "deviation" in permutation:
-        permutation = permutation["deviation"]
-    return found if permutation is None else found | {"permutation": permutation}
-
-
-def headline(run: Run) -> tuple[str, dict[str, Any]] | None:
-    """The metric that answers the question of the run, with its values: MRE, else MMD, else the first."""
-    found = tables(run)
-    for name in ("mre", "mmd", *found):
-        if name in found:
-            return name, found[name]
-    return None
-
-
-def diverged(run: Run) -> tuple[int, int] | None:
-    """Starts of which a rollout diverged, and all starts, over all seeds and splits; nothing if none was evaluated."""
+def diverged(run: LoadedRun) -> tuple[int, int] | None:
+    """Count the starts of which a rollout diverged, and all starts, over all seeds and tests; nothing without any."""
     if not run.statuses:
         return None
     return sum(int((s == 1).sum()) for s in run.statuses.values()), sum(len(s) for s in run.statuses.values())
+
+
+def endings(run: LoadedRun, tests: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+    """Go through those tests whose trajectories are of unequal length: label, shortest and longest in frames."""
+    for test in tests:
+        lengths = run.evaluations[test]["lengths"]
+        low, high = int(lengths.min()), int(lengths.max())
+        if low < high:
+            yield run.test(test).label, low, high
+
+
+def shares_times(run: LoadedRun, tests: Iterable[str]) -> bool:
+    """Say whether the trajectories of each of the tests share their times, so that statistics have a time."""
+    every = (run.evaluations[test] for test in tests)
+    return all(reduce.shared_times(arrays["times"], arrays["lengths"]) is not None for arrays in every)

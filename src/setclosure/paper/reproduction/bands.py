@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, WIDTH, images_of
 from setclosure.experiments.report.figures import draw_microstate
-from setclosure.experiments.report.load import Run, load_run
+from setclosure.experiments.report.load import LoadedRun, load_run
 from setclosure.experiments.report.style import INK, SERIES
-from setclosure.experiments.report.words import OBSERVABLES, SPLITS, label
 from setclosure.experiments.pipeline import open_split
 from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Table
 from setclosure.paper.reproduction.pieces import Piece, RunPiece
@@ -76,7 +75,7 @@ class Bands:
     def _draw(self, pieces: Mapping[str, RunPiece], splits: list[str]) -> Figure:
         runs = {method: load_run(piece.folder) for method, piece in pieces.items()}
         first = next(iter(runs.values()))
-        names = [str(name) for name in first.evaluations[splits[0]]["observable_names"]]
+        names = [observable.axis for observable in first.observables]
         below = 2.4 * len(names)
         figure = Figure(figsize=(10, below + (2.2 if self.pictures else 0.4)), layout="constrained", facecolor="white")
         if self.pictures:
@@ -88,22 +87,22 @@ class Bands:
         for (row, column), axes in np.ndenumerate(panels):
             _panel(axes, runs, splits[column], row)
             if row == 0:
-                axes.set_title(label(SPLITS, splits[column]))
+                axes.set_title(first.test(splits[column]).label)
             if column == 0:
-                axes.set_ylabel(label(OBSERVABLES, names[row]))
+                axes.set_ylabel(names[row])
         for axes in panels[-1]:
             axes.set_xlabel("time")
         panels[0, 0].legend(loc="lower right")
         return figure
 
 
-def _panel(axes: Axes, runs: Mapping[str, Run], split: str, row: int) -> None:
+def _panel(axes: Axes, runs: Mapping[str, LoadedRun], split: str, row: int) -> None:
     truth = next(iter(runs.values())).evaluations[split]
-    _band(axes, truth["times"], truth["truth"][..., row], "true", INK, "-")
+    _band(axes, truth["times"][0], truth["truth"][..., row], "true", INK, "-")
     for k, (method, run) in enumerate(runs.items()):
         arrays = run.evaluations[split]
         style = ("--", ":", "-.")[k % 3]
-        _band(axes, arrays["times"], arrays["predicted"][:, 0, :, row], method, SERIES[k % len(SERIES)], style)
+        _band(axes, arrays["times"][0], arrays["predicted"][:, 0, :, row], method, SERIES[k % len(SERIES)], style)
     axes.margins(x=0)
 
 

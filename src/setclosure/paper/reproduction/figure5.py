@@ -59,7 +59,7 @@ class Figure5:
 
 
 def _deviation(piece: RunPiece) -> float:
-    return float(read_json(piece.folder / "metrics.json")["permutation"]["deviation"])
+    return float(read_json(piece.folder / "permutation.json")["deviation"])
 
 
 def _draw(pieces: Mapping[str, RunPiece]) -> Figure:

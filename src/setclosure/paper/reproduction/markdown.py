@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from setclosure.experiments.report.formatting import mean_and_sd
-from setclosure.experiments.report.words import METRICS, label
+from setclosure.evaluation.numbers import mean_and_sd
+from setclosure.evaluation.table import UNIT_OF_OBSERVABLE, Metric, in_order, metric_of, register_metric
 
-ORDER = (
-    "kl",
-    "kl_shown",
-    "mmd",
-    "mmd_unbiased",
-    "inside_band",
-    "mean_error",
-    "sd_error",
-    "mre_scaled",
-    "mre",
-    "mre_median",
-    "diverged",
-    "warned",
-    "effective_rank",
-    "closure_variance",
-    "seconds",
+METRICS_OF_THE_PAPER = (
+    Metric("kl", "KL", "", "KL(q_X ‖ p)", "Divergence of the decoded density from the target density.", True),
+    Metric("kl_shown", "KL, shown", "", "KL(q_X ‖ p), of the set in the picture", "", True),
+    Metric(
+        "r2", "R²", "", "R²", "Share of the variance that a regression explains, each case predicted by others.", False
+    ),
+    Metric("r2_error", "se of R²", "", "Standard error of R²", "Standard deviation of R² over resampled cases.", None),
+    Metric(
+        "permutation_deviation",
+        "deviation",
+        UNIT_OF_OBSERVABLE,
+        "Largest deviation under permutations",
+        "Largest change of a prediction when the particles of the first microstate are renumbered.",
+        True,
+    ),
+    Metric("extension", "extension", UNIT_OF_OBSERVABLE, "Extension", "Length of the chain along the flow.", None),
+    Metric("seconds", "seconds", "s", "Seconds of training", "Wall-clock time of both stages.", None),
 )
-"""Metrics of general interest, in this order; others of a result come after them."""
+"""Metrics that only tables and figures of the paper have."""
+
+for _metric in METRICS_OF_THE_PAPER:
+    register_metric(_metric)
 
 
 def markdown(title: str, printed_metric: str, result: dict[str, Any]) -> str:
@@ -34,10 +38,10 @@ def markdown(title: str, printed_metric: str, result: dict[str, Any]) -> str:
     out = [f"# {title}", "", _source(result), ""]
     of = {0: "of the simulations", 1: "one training seed"}
     many = of.get(len(seeds), f"mean ± standard deviation of {len(seeds)} training seeds")
-    for metric in [m for m in ORDER if m in metrics] + sorted(metrics - set(ORDER)):
+    for metric in dict.fromkeys([*([printed_metric] if printed_metric in metrics else []), *in_order(sorted(metrics))]):
         if metric.startswith("seconds_"):
             continue  # the parts of a sum, in the JSON file
-        out += [f"**{label(METRICS, metric)}** (`{metric}`), {many}:", "", _table(result, metric, printed_metric), ""]
+        out += [f"**{metric_of(metric).label}** (`{metric}`), {many}:", "", _table(result, metric, printed_metric), ""]
     out += [f"{note}\n" for note in result["notes"]]
     return "\n".join([*out, _provenance(result["provenance"]), ""])
 
