@@ -27,18 +27,21 @@ class PartConfig(Settings):
     part_name: ClassVar[str] = ""
     """The name in the registry; the decorator sets it."""
 
+    name_key: ClassVar[str] = "name"
+    """The key under which configurations say the name."""
+
     @model_validator(mode="before")
     @classmethod
     def _without_name(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "name" not in values:
+        if not isinstance(values, dict) or cls.name_key not in values:
             return values
-        if values["name"] != cls.part_name:
-            raise ValueError(f"this is the part '{cls.part_name}', and the options are those of '{values['name']}'")
-        return {key: value for key, value in values.items() if key != "name"}
+        if values[cls.name_key] != cls.part_name:
+            raise ValueError(f"these are options of '{cls.part_name}', and not of '{values[cls.name_key]}'")
+        return {key: value for key, value in values.items() if key != cls.name_key}
 
     @model_serializer(mode="wrap")
     def _with_name(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"name": self.part_name, **handler(self)}
+        return {self.name_key: self.part_name, **handler(self)}
 
     def options(self) -> dict[str, Any]:
         """Give the fields and their values, without the name."""

@@ -47,7 +47,6 @@ def progress_shown(shown: bool) -> Iterator[None]:
         _shown.reset(token)
 
 
-
 @contextmanager
 def progress(what: str, total: int, unit: str, stream: TextIO | None = None) -> Iterator[Advance]:
     """Show the progress of ``total`` units of work on standard error.

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from setclosure.registry import register
 from setclosure.decoders.base import DecoderConfig
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateKind
 
 Covariance = Literal["full", "diagonal"]

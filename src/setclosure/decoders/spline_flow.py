@@ -14,10 +14,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from setclosure.registry import register
 from setclosure.decoders.base import DecoderConfig
 from setclosure.decoders.conditioner import Conditioner, ContextTrunk
 from setclosure.decoders.rational_quadratic import inverse, knots, n_parameters, spline
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateKind
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from setclosure.dynamics.integrators import euler, euler_maruyama, rk4
 from setclosure.errors import ConfigurationError, ModelError
-
-if TYPE_CHECKING:
-    from setclosure.dynamics.markov import MarkovDynamics
 
 _FAR = 1e6  # a path so many widths of the training range away has diverged, finite or not
 _CHUNK_PATHS = 8192  # paths that go together: enough for large matrix products, few enough for small machines
@@ -80,6 +77,33 @@ class Rollout:
         return f"path {b}, sample {r}: {status.name.lower()}{when}; {status.sentence}"
 
 
+class Integrable(Protocol):
+    """The parts of dynamics that a rollout uses; see :class:`~setclosure.dynamics.markov.MarkovDynamics`."""
+
+    dim: int
+    n_observables: int
+    context_dim: int
+    shift: Tensor
+    scale: Tensor
+    rate_scale: Tensor
+    low: Tensor
+    high: Tensor
+    drift_network: Any
+    diffusion_network: Any
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether two rollouts from one state differ."""
+
+    def standardise(self, z: Tensor) -> Tensor:
+        """Shift and scale macrostates, ``(*, D)``."""
+        ...
+
+    def standard_context(self, context: Tensor) -> Tensor:
+        """Shift and scale the context, ``(*, p)``."""
+        ...
+
+
 @dataclass(frozen=True)
 class Scheme:
     """How a rollout is integrated.
@@ -116,7 +140,7 @@ class Scheme:
 
 
 def rollout(
-    dynamics: MarkovDynamics,
+    dynamics: Integrable,
     z0: Tensor,
     dt: Tensor,
     *,
@@ -134,7 +158,7 @@ def rollout(
 
     Parameters
     ----------
-    dynamics : MarkovDynamics
+    dynamics : Integrable
         The dynamics, its statistics set.
     z0 : Tensor
         Initial macrostates, ``(B, D)``, physical units.
@@ -215,7 +239,7 @@ def _noise(seeds: list[int], steps: int, like: Tensor) -> Tensor:
 
 
 def _integrate(
-    dynamics: MarkovDynamics, y: Tensor, context: Tensor, dt: list[float], scheme: Scheme, noise: Tensor | None
+    dynamics: Integrable, y: Tensor, context: Tensor, dt: list[float], scheme: Scheme, noise: Tensor | None
 ) -> Tensor:
     """Integrate in standardised coordinates, where a step costs the networks and little else.
 
@@ -233,7 +257,7 @@ def _integrate(
             return g
 
         def diffusion(y: Tensor, u: Tensor = u) -> Tensor:
-            factor: Tensor = noise_network(y, u)  # type: ignore[misc]  # called only when there is one
+            factor: Tensor = noise_network(y, u)
             return factor * (rate if factor.ndim == y.ndim else rate.unsqueeze(-1))
 
         for s in range(scheme.substeps):
@@ -245,7 +269,7 @@ def _integrate(
     return path
 
 
-def _judge(dynamics: MarkovDynamics, y: Tensor, margin: float, status: Tensor, step: Tensor) -> None:
+def _judge(dynamics: Integrable, y: Tensor, margin: float, status: Tensor, step: Tensor) -> None:
     """Fill ``status`` and ``step`` ``(P,)`` for the paths ``y`` ``(H + 1, P, D)``; hold the diverged ones.
 
     All at once after the last step: paths do not touch each other, so a lost one costs only its own time.
@@ -267,9 +291,7 @@ def _judge(dynamics: MarkovDynamics, y: Tensor, margin: float, status: Tensor, s
         y[:, lost] = y[:, lost].gather(0, t.unsqueeze(-1).expand(-1, -1, y.shape[-1]))
 
 
-def _check(
-    dynamics: MarkovDynamics, z0: Tensor, dt: Tensor, context: Tensor, samples: int, scheme: Scheme
-) -> None:
+def _check(dynamics: Integrable, z0: Tensor, dt: Tensor, context: Tensor, samples: int, scheme: Scheme) -> None:
     if z0.ndim != 2 or z0.shape[1] != dynamics.dim or len(z0) == 0:
         raise ModelError(f"initial macrostates have shape {tuple(z0.shape)}; expected (B ≥ 1, {dynamics.dim}).")
     if not bool(torch.isfinite(z0).all()):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor, nn
 
-from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
+from setclosure.networks import Activation, activation, mlp
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
-from setclosure.perceptron import Activation, activation, mlp
 
 
 @register("encoder", "deep_set")

@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
+from setclosure.networks import mlp
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
-from setclosure.perceptron import mlp
 
 
 @register("encoder", "set_transformer")
@@ -117,7 +117,7 @@ class SetTransformer(nn.Module):
         B, S, N = batch.weights.shape
         weights = batch.weights.reshape(B * S, N)
         empty = ~(weights > 0).any(dim=1)
-        # −∞ where the weight is zero; an empty set attends to its padding evenly, and is the set of one particle at zero
+        # −∞ where the weight is zero; an empty set attends evenly to its padding, whose elements are zero
         log_weights = weights.log().masked_fill(empty[:, None], 0.0)
         x = self.embed(batch.points).repeat_interleave(S, dim=0)  # (B·S, N, width)
         x = torch.where(empty[:, None, None], torch.zeros_like(x), x)

@@ -180,9 +180,7 @@ def evaluate(
     return metrics, of_naive
 
 
-def _scores(
-    rollouts: Rollouts, paths: list[Array], training: Range, stochastic: bool, unit_range: bool
-) -> Metrics:
+def _scores(rollouts: Rollouts, paths: list[Array], training: Range, stochastic: bool, unit_range: bool) -> Metrics:
     """Give the metrics of A.2: of paths for a deterministic model, of distributions for a stochastic one."""
     if not stochastic:
         return path_metrics(rollouts.truth, paths, training)
@@ -214,9 +212,7 @@ def _closures(model: ClosureModel, data: TrajectoryDataset) -> Array:
     return np.concatenate(parts).astype(np.float64)
 
 
-def _write(
-    path: Path, model: ClosureModel, data: TrajectoryDataset, rollouts: Rollouts, errors: Array
-) -> None:
+def _write(path: Path, model: ClosureModel, data: TrajectoryDataset, rollouts: Rollouts, errors: Array) -> None:
     """Write the curves of a test; behind the end of a trajectory its last values are repeated."""
     T = max(len(t) for t in rollouts.times)
     ranked = np.where(np.isfinite(errors), errors, 0.0)

@@ -81,7 +81,10 @@ class NaivePredictions:
         there = np.stack([asked <= t[-1] * (1 + 1e-9) for t in self._times])  # (M, T)
         mean = np.stack([values[there[:, t], t].mean(axis=0) for t in range(len(asked))])
         coefficients = np.stack(
-            [np.linalg.lstsq(self._first[there[:, t]], values[there[:, t], t], rcond=None)[0] for t in range(len(asked))]
+            [
+                np.linalg.lstsq(self._first[there[:, t]], values[there[:, t], t], rcond=None)[0]
+                for t in range(len(asked))
+            ]
         )
         return mean, coefficients
 

@@ -69,9 +69,7 @@ def distribution_metrics(truth: Array, predicted: Array, unit_range: Range | Non
 
 def squared_error(truth: Sequence[Array], predicted: Sequence[Array], scale: Array) -> float:
     """Give the mean squared error over trajectories, frames but the first, and observables in units of ``scale``."""
-    per_trajectory = [
-        np.mean(((p[1:] - q[1:]) / scale) ** 2) for q, p in zip(truth, predicted, strict=True)
-    ]
+    per_trajectory = [np.mean(((p[1:] - q[1:]) / scale) ** 2) for q, p in zip(truth, predicted, strict=True)]
     return float(np.mean(per_trajectory))
 
 

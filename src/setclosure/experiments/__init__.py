@@ -1,1 +1,1 @@
-"""Studies of the paper: for each system its configuration, its splits, and how it is evaluated."""
+"""Experiments: studies and their configuration, run folders, the main job in pieces, report and command line."""

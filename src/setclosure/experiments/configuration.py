@@ -9,23 +9,20 @@ from typing import Any
 import yaml
 
 from setclosure.errors import ConfigurationError
+from setclosure.experiments.own_data import with_whole_paths
+from setclosure.experiments.study import Study
 from setclosure.files import write_text
-from setclosure.model.methods import METHODS
-from setclosure.paper.studies.interacting_particles import InteractingParticlesStudy
-from setclosure.paper.studies.lennard_jones import LennardJonesStudy
-from setclosure.paper.studies.polymer import PolymerStudy
+from setclosure.model.methods import is_method
+from setclosure.model.specification import use_method
+from setclosure.registry import find, names
 
-PACKAGE = Path(__file__).parents[1]
-Study = InteractingParticlesStudy | LennardJonesStudy | PolymerStudy
-STUDIES: dict[str, type[InteractingParticlesStudy] | type[LennardJonesStudy] | type[PolymerStudy]] = {
-    "interacting_particles": InteractingParticlesStudy,
-    "lennard_jones": LennardJonesStudy,
-    "polymer": PolymerStudy,
-}
+_PACKAGE = Path(__file__).parents[1]
 
 
 def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
     """Read a configuration file and apply ``section.key=value`` overrides.
+
+    Paths in the section ``data`` are relative to the file.
 
     Raises
     ------
@@ -33,12 +30,13 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
         If the file is missing or not YAML, names no known study, or has an unknown key or a value out of range.
     """
     values = read_values(path)
+    with_whole_paths(values, Path(path).parent)
     apply_overrides(values, overrides or [])
     return parse_study(values, f"in {path}")
 
 
 def configuration_file(study: str, scale: str) -> Path:
-    """The configuration of a study at a scale, as it comes with setclosure.
+    """Find the configuration of a study at a scale, as it comes with setclosure.
 
     Raises
     ------
@@ -46,7 +44,7 @@ def configuration_file(study: str, scale: str) -> Path:
         If there is none of these names.
     """
     name = Path(study, f"{scale}.yaml")
-    places = [PACKAGE / "configs", PACKAGE.parents[1] / "configs"]  # in an installed package, and in a checkout
+    places = [_PACKAGE / "configs", _PACKAGE.parents[1] / "configs"]  # in an installed package, and in a checkout
     for place in places:
         if (place / name).is_file():
             return place / name
@@ -54,7 +52,7 @@ def configuration_file(study: str, scale: str) -> Path:
 
 
 def read_values(path: str | Path) -> dict[str, Any]:
-    """The values of a configuration file as they stand there, not yet checked.
+    """Read the values of a configuration file as they stand there, not yet checked.
 
     Raises
     ------
@@ -70,53 +68,28 @@ def read_values(path: str | Path) -> dict[str, Any]:
         raise ConfigurationError(f"the configuration {path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigurationError(
-            f"the configuration {path} is not a mapping of keys to values, with 'study' set to one of: "
-            f"{', '.join(STUDIES)}."
+            f"the configuration {path} is not a mapping of keys to values, with a section 'data', or with 'study' set "
+            f"to one of: {', '.join(names('study'))}."
         )
     return values
 
 
 def parse_study(values: dict[str, Any], where: str) -> Study:
-    """Check values against the study that they name.
+    """Check values against the study that they name; a configuration with a section ``data`` needs to name none.
 
     Raises
     ------
     ConfigurationError
         If they name no known study, or hold an unknown key or a value out of range.
     """
-    name = values.get("study")
-    if not isinstance(name, str) or name not in STUDIES:
-        raise ConfigurationError(f"{where}, 'study' is {name!r}; expected one of: {', '.join(STUDIES)}.")
-    return STUDIES[name].parse(values, where)
-
-
-def use_method(values: dict[str, Any], method: str) -> None:
-    """Change the method of a configuration, and keep of the options those that the new method's parts have, too.
-
-    Raises
-    ------
-    ConfigurationError
-        If there is no such method.
-
-    Examples
-    --------
-    >>> values = {"model": {"method": "ours", "encoder": {"width": 64, "phi_layers": 3}, "decoder": {"bins": 8}}}
-    >>> use_method(values, "ae-aug")
-    >>> values
-    {'model': {'method': 'ae-aug', 'encoder': {'width': 64}, 'decoder': {}}}
-    """
-    if method not in METHODS:
-        raise ConfigurationError(f"there is no method '{method}'; known methods: {', '.join(METHODS)}.")
-    model = values.setdefault("model", {})
-    before, now = METHODS.get(model.get("method", "ours")), METHODS[method]
-    for part in ("encoder", "decoder", "reconstruction"):
-        config, options = getattr(now, part), model.get(part)
-        if isinstance(options, dict) and config is not getattr(before, part, None):  # else mistakes are told as ever
-            known = config.model_fields if config else {}
-            model[part] = {key: value for key, value in options.items() if key in known}
-    if now is not before and now.reads_images:
-        model.pop("weight_feature", None)  # models of images read pixels as they are
-    model["method"] = method
+    name = values.get("study", "own_data" if "data" in values else None)
+    if not isinstance(name, str) or name not in names("study"):
+        raise ConfigurationError(
+            f"{where}, 'study' is {name!r}; expected a section 'data' with your own data, or 'study' set to one of: "
+            f"{', '.join(names('study'))}. One of your own is registered in a file that --plugin names."
+        )
+    study: type[Study] = find("study", name).value
+    return study.parse(values, where)
 
 
 def set_value(values: dict[str, Any], key: str, value: Any) -> None:
@@ -136,6 +109,11 @@ def set_value(values: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(place, dict):
             raise ConfigurationError(f"'{key}' cannot be set: '{section}' is a value, not a section.")
     place[last] = deepcopy(value)  # a later key may lie in it, and it may belong to somebody
+
+
+def set_method(values: dict[str, Any], method: str) -> None:
+    """Change the method of a configuration; see :func:`setclosure.model.specification.use_method`."""
+    use_method(values.setdefault("model", {}), method)
 
 
 def save_study(study: Study, path: Path) -> None:
@@ -165,7 +143,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"override '{override}': the value is not YAML: {error}") from error
-    if key == "model.method" and value in list(METHODS):  # an unknown one is told by the section's own check
-        use_method(values, value)
+    if key == "model.method" and is_method(value):  # an unknown one is told by the section's own check
+        set_method(values, value)
     else:
         set_value(values, key, value)

@@ -6,29 +6,28 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+from setclosure.errors import ConfigurationError
+from setclosure.evaluation.evaluate import evaluate as evaluate_test
+from setclosure.evaluation.naive import NAIVE, NaivePredictions
+from setclosure.evaluation.pictures import permutation_test, snapshots
+from setclosure.experiments.run import Run, summarise
+from setclosure.experiments.study import TRAIN, Datasets, SimulationStudy, Study
+from setclosure.files import read_json, write_json
+from setclosure.fit.estimator import ClosureEstimator
+from setclosure.fit.trainer import require_devices
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.errors import DatasetError
-from setclosure.files import read_json, write_json
-from setclosure.sets.microstates import MicrostateKind
 from setclosure.progress import progress
 from setclosure.provenance import provenance
-from setclosure.simulate.campaign import require_campaign, simulate_dataset
+from setclosure.sets.microstates import MicrostateKind
+from setclosure.simulate.campaign import simulate_dataset
 from setclosure.simulate.workers import Workers, open_workers
-from setclosure.experiments.study import FITTED_ON
-from setclosure.experiments.configuration import Study
-from setclosure.evaluation.evaluate import evaluate_split, permutation_test, snapshots
-from setclosure.experiments.runs import Run, summarise
-from setclosure.paper.videos import image_video
-from setclosure.fit.trainer import require_devices
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 MADE = "provenance.json"
 """In a data folder: which version of this program simulated there last, and on which machine."""
-
-REPEAT = "_again"
-"""Ends the name of a split that is a second set of true trajectories of a test: not a test of its own."""
 
 
 def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: str | None = None) -> None:
@@ -37,29 +36,50 @@ def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: 
     Parameters
     ----------
     study : Study
-        Its section ``simulation``.
+        One with a section ``simulation``.
     folder : Path
         The data folder.
     workers : int, optional
         Trajectories at a time; by default one a core.
     scheduler : str, optional
         Address of a Dask scheduler whose workers shall simulate.
+
+    Raises
+    ------
+    ConfigurationError
+        If the study has no simulations.
     """
-    folder = Path(folder)
+    folder, simulations = Path(folder), require_simulated(study).simulations
     with ExitStack() as stack:
         pool: Workers | None = None  # processes take seconds to start: once for all splits, and if they are needed
-        for split, (simulator, n) in study.simulation.splits().items():
+        for split, (simulator, n) in simulations.splits().items():
             path = folder / f"{split}.zarr"
             there = is_simulated(folder, split)
             if not there and pool is None:
                 pool = stack.enter_context(open_workers(simulator.in_threads, workers, scheduler))
             timed = nullcontext() if there else _timed(folder / "seconds.json", split)  # looking is not simulating
             with timed, progress(f"simulate {split}", n, "trajectories") as advance:
-                simulate_dataset(
-                    path, simulator, n, study.simulation.seed, split, workers=pool or workers, progress=advance
-                )
+                simulate_dataset(path, simulator, n, simulations.seed, split, workers=pool or workers, progress=advance)
             if not there:
                 write_json(folder / MADE, provenance())
+
+
+def require_simulated(study: Study) -> SimulationStudy:
+    """Give a study that simulates its data.
+
+    Raises
+    ------
+    ConfigurationError
+        If it does not.
+    """
+    if not isinstance(study, SimulationStudy):
+        raise ConfigurationError("this configuration has no section 'simulation': its data are there already.")
+    return study
+
+
+def data_folder(study: Study, given: Path | None, run: Path) -> Path | None:
+    """Give the data folder of a study that simulates, in its run folder by default; None for data that are named."""
+    return (given or Path(run) / "data") if isinstance(study, SimulationStudy) else given
 
 
 def require_trainable(study: Study) -> None:
@@ -73,54 +93,44 @@ def require_trainable(study: Study) -> None:
         If the model cannot be made for the particles of the study's system.
     """
     require_devices(study.training.trainer)
-    layout = study.simulation.splits()["train"][0].layout
-    Autoencoder(study.model, MicrostateKind(layout.n_features, layout.n_species, layout.max_particles))
+    if isinstance(study, SimulationStudy):
+        layout = study.simulations.splits()[TRAIN][0].layout
+        Autoencoder(study.model, MicrostateKind(layout.features, layout.n_species, layout.max_particles))
 
 
 def is_simulated(folder: Path, split: str) -> bool:
-    """Whether every trajectory of a split was committed to the data folder."""
+    """Tell whether every trajectory of a split was committed to the data folder."""
     path = folder / f"{split}.zarr"
     return path.exists() and bool(TrajectoryDataset.open(path).committed.all())
 
 
-def tests(study: Study) -> list[str]:
-    """The splits that a model is tested on."""
-    return [name for name in study.simulation.splits() if name not in FITTED_ON and not name.endswith(REPEAT)]
-
-
-def open_split(folder: Path, split: str) -> TrajectoryDataset:
-    """One data set of a data folder.
-
-    Raises
-    ------
-    DatasetError
-        If it is missing or unfinished.
-    """
-    path = Path(folder) / f"{split}.zarr"
-    if not path.exists():
-        raise DatasetError(f"{folder} has no {split}.zarr; 'setclosure simulate CONFIG --out {folder}' makes it.")
-    data = TrajectoryDataset.open(path)
-    missing = data.n_trajectories - int(data.committed.sum())
-    if missing:
-        raise DatasetError(
-            f"{path} lacks {missing} of its {data.n_trajectories} trajectories: the simulation was stopped. "
-            f"Run the same 'setclosure simulate' again; it goes on where it was."
-        )
-    return data
-
-
 def train(
     study: Study,
-    data: Path,
+    data: Path | None,
     folder: Path,
     resume: bool = False,
     run: Run | None = None,
     reuse: Sequence[Path] = (),
 ) -> Run:
-    """Train every seed of a study on the data sets in ``data``, in a run folder made here or in ``run``.
+    """Train every seed of a study, in a run folder made here or in ``run``.
 
     From the run folders ``reuse`` the first stage of a seed is taken where it is the same (see
-    :meth:`ClosureModel.fit`).
+    :meth:`setclosure.ClosureEstimator.fit`).
+
+    Parameters
+    ----------
+    study : Study
+        Its configuration.
+    data : Path or None
+        The data folder of a study that simulates; None for data that the configuration names.
+    folder : Path
+        The run folder.
+    resume : bool
+        Whether it may hold this run already.
+    run : Run, optional
+        The run, if it was made already.
+    reuse : sequence of Path
+        Run folders.
 
     Raises
     ------
@@ -129,11 +139,7 @@ def train(
     ConfigurationError
         If Lightning's trainer cannot be had here as the study wants it.
     """
-    datasets = {split: open_split(data, split) for split in FITTED_ON}  # before a run folder is made in vain
-    for split, data in datasets.items():
-        if "simulator" in data.provenance:  # data from elsewhere do not say what they are
-            simulator, n = study.simulation.splits()[split]
-            require_campaign(data, simulator, n, study.simulation.seed, split)
+    datasets = study.open(data)  # before a run folder is made in vain
     if run is None:
         require_devices(study.training.trainer)  # likewise
         run = Run.create(study, folder, resume)
@@ -142,10 +148,9 @@ def train(
         target = run.seed_folder(seed)
         if run.is_trained(seed):
             continue  # finished before a kill
-        model = ClosureModel(study.model).fit(
-            datasets["train"],
-            datasets["validation"],
-            training=study.training,
+        model = ClosureEstimator(settings=study.model, training=study.training).fit(
+            datasets.train,
+            datasets.validation,
             seed=seed,
             folder=target / "fit",
             resume=resume,
@@ -153,44 +158,70 @@ def train(
         )
         model.save(target / "model")
         write_json(target / "seconds.json", model.seconds)
-        write_json(target / "history.json", model.history)
+        write_json(target / "history.json", model.history)  # last: all is there
     run.update(status="trained")
     return run
 
 
-def evaluate(folder: Path, data: Path) -> dict[str, object]:
-    """Evaluate every seed of a run on the test splits in ``data``; write and return ``metrics.json``.
+def evaluate(folder: Path, data: Path | None) -> dict[str, Any]:
+    """Evaluate every seed of a run on its tests; write and return ``metrics.json``.
 
-    A split of another number of particles is left out if the method's encoder reads a list of a fixed length.
+    A test of another number of particles is left out if the encoder reads a list of a fixed length.
     """
     run = Run(folder)
-    splits = tests(run.study)
-    datasets = {split: open_split(data, split) for split in (*FITTED_ON, *splits)}
+    datasets = run.study.open(data)
     run.use_data(datasets)
-    per_seed = []
-    for seed in run.study.seeds:
-        target = run.trained(seed)
-        start = time.perf_counter()
-        model = ClosureModel.load(target / "model")
-        rows = {
-            split: evaluate_split(model, datasets[split], target / "evaluation" / f"{split}.npz", run.study.unit_range)
-            for split in splits
-            if model.parts.autoencoder.takes(datasets[split])
-        }
-        deviation = permutation_test(model, datasets[splits[0]], target / "evaluation" / "permutation.npz")
-        snapshots(model, datasets[splits[0]], target / "evaluation" / "snapshots.npz")
-        for split in rows:
-            image_video(model, datasets[split], target / "evaluation" / f"{split}.gif")
-        seconds = {"simulate": _simulation_seconds(data), **read_json(target / "seconds.json")}
-        seconds["evaluate"] = time.perf_counter() - start
-        by_metric = {
-            metric: {split: row[metric] for split, row in rows.items()} for metric in next(iter(rows.values()))
-        }
-        per_seed.append({**by_metric, "permutation": {"deviation": deviation}, "seconds": seconds})
-    metrics = summarise(per_seed)
+    naive = NaivePredictions.of(datasets.train)
+    per_seed = [_evaluate_seed(run, seed, datasets, naive) for seed in run.study.seeds]
+    metrics = _by_metric([rows for rows, _, _, _ in per_seed])
     write_json(run.folder / "metrics.json", metrics)
+    of_naive = per_seed[0][1]
+    write_json(
+        run.folder / "naive.json",
+        {name: _by_metric([{test: rows[name] for test, rows in of_naive.items()}]) for name in NAIVE},
+    )
+    write_json(
+        run.folder / "permutation.json", summarise([{"deviation": deviation} for _, _, deviation, _ in per_seed])
+    )
+    seconds = [{"simulate": _simulation_seconds(data)} | spent for *_, spent in per_seed]
+    write_json(run.folder / "seconds.json", summarise(seconds))
     run.update(status="complete")
     return metrics
+
+
+Rows = dict[str, dict[str, float]]
+
+
+def _evaluate_seed(
+    run: Run, seed: int, datasets: Datasets, naive: NaivePredictions
+) -> tuple[Rows, dict[str, Rows], float, dict[str, float]]:
+    """Evaluate one seed: metrics and naive metrics of each test, effect of permutations, seconds of each step."""
+    target = run.trained(seed)
+    start = time.perf_counter()
+    model = ClosureModel.load(target / "model")
+    rows, of_naive = {}, {}
+    for test, data in datasets.tests.items():
+        if not model.parts.autoencoder.takes(None if data.layout.ragged else data.max_particles):
+            continue
+        path = target / "evaluation" / test
+        rows[test], of_naive[test] = evaluate_test(
+            model, data, naive, path.with_name(f"{test}.npz"), run.study.unit_range
+        )
+        run.study.illustrate(model, data, path)
+    first = datasets.tests[next(iter(rows))]
+    deviation = permutation_test(model, first, target / "evaluation" / "permutation.npz")
+    snapshots(model, first, target / "evaluation" / "snapshots.npz")
+    seconds = read_json(target / "seconds.json") | {"evaluate": time.perf_counter() - start}
+    return rows, of_naive, deviation, seconds
+
+
+def _by_metric(per_seed: list[Rows]) -> dict[str, dict[str, Any]]:
+    """Turn metrics by test, of each seed, into ``{metric: {test: value}}``."""
+    found: dict[str, dict[str, Any]] = {}
+    for test in per_seed[0]:
+        for metric, value in summarise([rows[test] for rows in per_seed]).items():
+            found.setdefault(metric, {})[test] = value
+    return found
 
 
 @contextmanager
@@ -204,6 +235,6 @@ def _timed(path: Path, split: str) -> Iterator[None]:
         write_json(path, before | {split: before.get(split, 0.0) + time.perf_counter() - start})
 
 
-def _simulation_seconds(data: Path) -> float:
-    path = Path(data) / "seconds.json"
-    return float(sum(read_json(path).values())) if path.exists() else 0.0
+def _simulation_seconds(data: Path | None) -> float:
+    path = None if data is None else Path(data) / "seconds.json"
+    return float(sum(read_json(path).values())) if path is not None and path.exists() else 0.0

@@ -1,1 +1,1 @@
-"""Fitting: the estimator, stage one (the autoencoder), stage two (the dynamics), through Lightning, exactly resumable."""
+"""Fitting: the estimator, stage one (the autoencoder) and stage two (the dynamics), exactly resumable."""

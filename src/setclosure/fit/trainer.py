@@ -17,10 +17,10 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 from setclosure.errors import ConfigurationError, MissingExtraError, TrainingError
-from setclosure.progress import progress
 from setclosure.fit.checkpoints import CheckedCheckpoints, KeepCheckpoints, newest_checkpoint
 from setclosure.fit.sampling import Steps, step_loader
 from setclosure.fit.settings import StageSettings, TrainerSettings
+from setclosure.progress import progress
 
 History = list[dict[str, float]]
 

@@ -164,9 +164,9 @@ class ClosureModel:
         times : array, optional
             Times of the frames instead, ``(H + 1,)``, rising; the first is that of the start.
         context : optional
-            What is known from outside, where the model was trained with it: a dictionary with, for each name, a number
-            for all frames, a schedule ``(H + 1,)`` for all starts, or ``(B, 1)`` or ``(B, H + 1)`` for each; or an array
-            ``(p,)``, ``(H + 1, p)``, ``(B, 1, p)`` or ``(B, H + 1, p)``.
+            The numbers that are known from outside, where the model was trained with them: a dictionary with, for each
+            name, a number for all frames, a schedule ``(H + 1,)`` for all starts, or ``(B, 1)`` or ``(B, H + 1)`` for
+            each; or an array ``(p,)``, ``(H + 1, p)``, ``(B, 1, p)`` or ``(B, H + 1, p)``.
         samples : int
             Paths of the noise for each microstate, R (stochastic models).
         seed : int
@@ -237,7 +237,9 @@ class ClosureModel:
         StorageError
             If the folder may not be written or the disk is full.
         """
-        write_model(Path(path), ModelFile(self.settings, self.facts, self.parts.state_dict(), self.history, self.seconds))
+        write_model(
+            Path(path), ModelFile(self.settings, self.facts, self.parts.state_dict(), self.history, self.seconds)
+        )
 
     @classmethod
     def load(cls, path: str | Path, observable: Callable[[MicrostateBatch], Any] | None = None) -> ClosureModel:

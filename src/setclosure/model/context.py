@@ -39,8 +39,8 @@ def read_context(given: Any, names: tuple[str, ...], B: int, T: int) -> Tensor:
         return torch.zeros(B, T, 0)
     if given is None:
         raise ModelError(
-            f"this model was trained with the context {', '.join(names)}: pass context={{'{names[0]}': …}}, a number or "
-            "a schedule for each."
+            f"this model was trained with the context {', '.join(names)}: pass context={{'{names[0]}': …}}, a number "
+            "or a schedule for each."
         )
     if isinstance(given, dict):
         if set(given) != set(names):

@@ -72,7 +72,7 @@ class ModelFacts:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ModelFacts:
-        """Read what :meth:`to_json` gave; a :class:`KeyError`, :class:`TypeError` or :class:`ValueError` if it is not."""
+        """Read what :meth:`to_json` gave; a KeyError, TypeError or ValueError if it is something else."""
         kind = values["kind"]
         names = {
             key: tuple(_texts(values[key]))

@@ -36,22 +36,22 @@ class Method:
     dynamics_weight: float = 0.0
 
 
-_DENSITY = {"decoder": {"name": "spline_flow"}, "reconstruction": {"name": "distribution"}}
+_FLOW, _KL = {"name": "spline_flow"}, {"name": "distribution"}
 
-register("method", "density")(Method("DeepSet, spline flow, KL(q_X ‖ p)", {"name": "deep_set"}, **_DENSITY))
+register("method", "density")(Method("DeepSet, spline flow, KL(q_X ‖ p)", {"name": "deep_set"}, _FLOW, _KL))
 register("method", "density-set-transformer")(
-    Method("Set Transformer, spline flow, KL(q_X ‖ p)", {"name": "set_transformer"}, **_DENSITY)
+    Method("Set Transformer, spline flow, KL(q_X ‖ p)", {"name": "set_transformer"}, _FLOW, _KL)
 )
 register("method", "density-mixture")(
     Method(
         "DeepSet, Gaussian mixture, KL(q_X ‖ p)",
         {"name": "deep_set"},
         {"name": "gaussian_mixture"},
-        {"name": "distribution"},
+        _KL,
     )
 )
 register("method", "density-joint")(
-    Method("density, trained jointly with the dynamics", {"name": "deep_set"}, **_DENSITY, dynamics_weight=0.1)
+    Method("density, trained jointly with the dynamics", {"name": "deep_set"}, _FLOW, _KL, dynamics_weight=0.1)
 )
 register("method", "inve")(Method("DeepSet trained by the dynamics alone", {"name": "deep_set"}, dynamics_weight=1.0))
 register("method", "none")(Method("no closure: the observable alone"))

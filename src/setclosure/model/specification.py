@@ -15,8 +15,8 @@ from setclosure.model.methods import PARTS, get_method
 from setclosure.parts import read_part
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.registry import find
-from setclosure.settings import OptionsError, Settings
 from setclosure.sets.coordinates import Symmetry
+from setclosure.settings import OptionsError, Settings
 
 
 class ModelSettings(Settings):
@@ -95,7 +95,9 @@ class ModelSettings(Settings):
         if self.encoder is None and self.closure_dim:
             raise OptionsError([f"closure_dim: without an encoder there is no closure; use 0, not {self.closure_dim}."])
         if self.encoder is not None and self.closure_dim == 0:
-            raise OptionsError(["closure_dim: an encoder has a closure of at least one number; 0 is for method 'none'."])
+            raise OptionsError(
+                ["closure_dim: an encoder has a closure of one number at least; 0 is for method 'none'."]
+            )
         if self.weight_feature is not None and self.symmetry == "euclidean":
             raise OptionsError(["weight_feature: rotations, of symmetry 'euclidean', mix features; use null."])
         if (self.decoder is None) != (self.reconstruction is None):
@@ -155,9 +157,8 @@ def use_method(model: dict[str, Any], method: str) -> None:
             model[part] = {key: value for key, value in section.items() if key in known}
     if now is not before:
         model.pop("dynamics_weight", None)
-        encoder = now.encoder and find("encoder", now.encoder["name"]).value
-        if encoder is None:
+        if now.encoder is None:
             model.pop("closure_dim", None)
-        elif encoder.raw:
+        elif find("encoder", now.encoder["name"]).value.raw:
             model.pop("weight_feature", None)  # it reads features as they are
     model["method"] = method

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.registry import register
+from setclosure.sets.microstates import MicrostateBatch
 
 
 @register("observable", "extension")

@@ -8,8 +8,8 @@ import numba
 import numpy as np
 
 from setclosure.errors import MicrostateError
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.registry import register
+from setclosure.sets.microstates import MicrostateBatch
 
 MOST_CELLS = 64
 """Cells along one axis at the most: a cloud with outliers gets larger cells, not more of them."""

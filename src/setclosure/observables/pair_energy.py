@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.sets.microstates import MicrostateBatch
-from setclosure.registry import register
 from setclosure.observables.pair_kernels import pair_energies
+from setclosure.registry import register
+from setclosure.sets.microstates import MicrostateBatch
 
 
 def pair_energy_of_points(

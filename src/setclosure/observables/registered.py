@@ -109,4 +109,3 @@ def as_observable(value: str | Observable | Function, components: tuple[str, ...
         return get_observable(value)
     name = getattr(value, "__name__", "observable")
     return Observable(name, components or (name,), value)
-

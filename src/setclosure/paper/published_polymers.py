@@ -9,10 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.paper.images.trajectories import MOST_PIXELS, bead_layout, bead_trajectory, image_layout, image_trajectory
-from setclosure.trajectories.layout import Array, Layout
+from setclosure.claims import claim
 from setclosure.errors import DatasetError, MicrostateError, MissingExtraError
+from setclosure.paper.images.trajectories import (
+    MOST_PIXELS,
+    bead_layout,
+    bead_trajectory,
+    image_layout,
+    image_trajectory,
+)
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.layout import Array, Layout
 
 DATASET = "MLDS-NUS/polymer-dynamics"
 """The name of the published dataset: 300 beads, 1001 frames."""
@@ -78,17 +85,22 @@ def read_polymers(
         raise DatasetError(f"{source} has {len(rows)} trajectories in split '{SPLITS[split]}'; {M} were asked for.")
     times, beads = _trajectory(rows[0], 0)
     name = "polymers, images" if images else "polymers, beads"
-    layout = image_layout(name, times, most_pixels) if images else bead_layout(name, times, beads.shape[1], "published")
+    layout = (
+        image_layout(name, len(times), most_pixels)
+        if images
+        else bead_layout(name, len(times), beads.shape[1], "published")
+    )
     data = _claim(Path(path), layout, M, {"source": str(source), "split": SPLITS[split]})
     todo = np.setdiff1d(np.arange(M), np.setdiff1d(np.flatnonzero(data.committed), data.verify()))
     for done, i in enumerate(todo.tolist(), M - len(todo) + 1):
-        other, beads = _trajectory(rows[i], i)
-        if len(other) != len(times) or not np.allclose(other, times):
-            raise DatasetError(
-                f"trajectory {i} of {source} has other times than trajectory 0; a data set has one set."
-            )
+        times, beads = _trajectory(rows[i], i)
         try:
-            data.commit(i, image_trajectory(beads, most_pixels) if images else bead_trajectory(beads))
+            made = (
+                image_trajectory(beads, np.array(times), most_pixels)
+                if images
+                else bead_trajectory(beads, np.array(times))
+            )
+            data.commit(i, made)
         except MicrostateError as error:
             raise MicrostateError(f"{source}, split '{SPLITS[split]}', trajectory {i}: {error}") from error
         if progress is not None:
@@ -98,13 +110,15 @@ def read_polymers(
 
 def _claim(path: Path, layout: Layout, M: int, provenance: dict[str, Any]) -> TrajectoryDataset:
     """The data set at ``path``, new or as it was left."""
-    if not path.exists():
+    now = {"layout": layout.to_json(), "trajectories": M, **provenance}
+    data = TrajectoryDataset.open(path) if path.exists() else None
+    before = None
+    if data is not None:
+        there = {key: data.provenance.get(key) for key in provenance}
+        before = {"layout": data.layout.to_json(), "trajectories": data.n_trajectories, **there}
+    if claim(f"{path} holds published polymers", before, now, remedy="Choose another path.", error=DatasetError):
         return TrajectoryDataset.create(path, layout, M, provenance)
-    data = TrajectoryDataset.open(path)
-    there = {key: data.provenance.get(key) for key in provenance}
-    if data.layout != layout or data.n_trajectories != M or there != provenance:
-        raise DatasetError(f"{path} holds other data than these, so it cannot be continued. Choose another path.")
-    return data
+    return data or TrajectoryDataset.open(path)
 
 
 def _load(source: str) -> Any:

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, PIXEL_BOX, WIDTH, images_of
 from setclosure.paper.images.video import write_video
 from setclosure.seeds import torch_stream
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 N_FRAMES, FRAMES_PER_SECOND = 48, 8
 N_SAMPLES = 6000
@@ -30,9 +30,9 @@ def image_video(model: ClosureModel, data: TrajectoryDataset, path: Path) -> Non
     The image is above, and below it that of points drawn from the decoded density p(x | ẑ), if the method has one:
     grey levels of all that fall on a pixel are added.
     """
-    if data.layout.box != PIXEL_BOX:
+    if data.layout.bounds != PIXEL_BOX:
         return
-    frames = np.unique(np.linspace(0, data.n_frames - 1, N_FRAMES).astype(int))
+    frames = np.unique(np.linspace(0, data.lengths[data.usable[0]] - 1, N_FRAMES).astype(int))
     batch = data.trajectory(int(data.usable[0]))[torch.from_numpy(frames)]
     images = images_of(batch.points.numpy(), batch.counts.numpy(), HEIGHT, WIDTH)
     rows, columns = _inked(images)

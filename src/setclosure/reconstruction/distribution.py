@@ -7,9 +7,9 @@ from pydantic import Field
 from torch import Tensor
 
 from setclosure.decoders.base import ConditionalDensity
-from setclosure.registry import register
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.reconstruction.target_density import TargetDensity
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch
 
 

@@ -38,7 +38,9 @@ def cell_matrices(cell: Any, k: int) -> np.ndarray[Any, Any]:
     try:
         array = np.asarray(cell, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise MicrostateError(f"a cell is an array of numbers: lengths ({k},) or a matrix ({k}, {k}); {error}.") from error
+        raise MicrostateError(
+            f"a cell is an array of numbers: lengths ({k},) or a matrix ({k}, {k}); {error}."
+        ) from error
     if array.ndim < 1 or array.shape[-1] != k:
         raise MicrostateError(
             f"a cell has shape {array.shape}; expected lengths ({k},) or a matrix ({k}, {k}), as a position has {k} "
@@ -54,8 +56,7 @@ def cell_matrices(cell: Any, k: int) -> np.ndarray[Any, Any]:
     volumes = np.abs(np.linalg.det(array + (lengths == 0)[..., None] * np.eye(k)))
     if (volumes <= 1e-9 * np.where(lengths == 0, 1.0, lengths).prod(axis=-1)).any():
         raise MicrostateError(
-            f"the lattice vectors of a cell are parallel, so they span no box. (An array of {k} rows is one matrix; give "
-            "the lengths of several boxes as matrices.)"
+            f"the lattice vectors of a cell are parallel, so they span no box. (An array of {k} rows is one matrix; "
+            "give the lengths of several boxes as matrices.)"
         )
     return array
-

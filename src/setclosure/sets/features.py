@@ -59,7 +59,9 @@ class Features:
             raise MicrostateError("vectors have as many components as the position, and there is no position.")
         names = tuple(self.names) or self._default_names()
         if len(names) != self.d or len(set(names)) < len(names):
-            raise MicrostateError(f"particles have {self.d} features and the names {names}; expected one name for each.")
+            raise MicrostateError(
+                f"particles have {self.d} features and the names {names}; expected one name for each."
+            )
         object.__setattr__(self, "names", names)
 
     @classmethod
@@ -78,7 +80,7 @@ class Features:
             raise MicrostateError(
                 f"roles are {given} for the features {names}; expected one of {', '.join(ROLES)} for each."
             )
-        if list(given) != sorted(given, key=lambda role: ROLES.index(role)):
+        if list(given) != sorted(given, key=ROLES.index):
             raise MicrostateError(
                 f"the features {names} have the roles {given}; expected the position first, then vectors, then "
                 "scalars. Put the columns in that order."
@@ -100,7 +102,10 @@ class Features:
     def roles(self) -> tuple[Role, ...]:
         """The role of each column, ``(d,)``."""
         k = self.position
-        return ("position",) * k + ("vector",) * (k * self.vectors) + ("scalar",) * self.scalars
+        names: list[Role] = ["position"] * k
+        names += ["vector"] * (k * self.vectors)
+        names += ["scalar"] * self.scalars
+        return tuple(names)
 
     def groups(self) -> list[slice]:
         """List the columns of the position and of each vector: what a rotation turns together."""

@@ -190,9 +190,7 @@ class MicrostateBatch:
     def to(self, *args: Any, **kwargs: Any) -> MicrostateBatch:
         """Give the same batch on another device or in another dtype, as :meth:`torch.Tensor.to`."""
         cell = None if self.cell is None else self.cell.to(*args, **kwargs)
-        return MicrostateBatch(
-            self.points.to(*args, **kwargs), self.weights.to(*args, **kwargs), self.features, cell
-        )
+        return MicrostateBatch(self.points.to(*args, **kwargs), self.weights.to(*args, **kwargs), self.features, cell)
 
     def with_points(self, points: Tensor) -> MicrostateBatch:
         """Give the same weights, features and cell with other points ``(B, N, d)``."""
@@ -305,10 +303,12 @@ def _species_of(kinds: list[np.ndarray[Any, Any]] | None) -> int:
 def _cells(cell: Any, B: int, features: Features) -> np.ndarray[Any, Any]:
     k = features.position
     array = np.asarray(cell, dtype=np.float64)
-    per_set = array.ndim == 3 or (array.ndim == 2 and array.shape == (B, k) and B != k)
+    per_set = array.ndim == 3 or (array.ndim == 2 and array.shape == (B, k) and k != B)
     matrices = cell_matrices(array, k)
     if per_set and len(matrices) != B:
-        raise MicrostateError(f"there are {B} microstates and {len(matrices)} cells; expected one for each, or for all.")
+        raise MicrostateError(
+            f"there are {B} microstates and {len(matrices)} cells; expected one for each, or for all."
+        )
     return np.broadcast_to(matrices, (B, k, k))
 
 

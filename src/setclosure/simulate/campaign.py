@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.trajectories.layout import Trajectory
+from setclosure.claims import claim
 from setclosure.errors import DatasetError, SimulationError
 from setclosure.seeds import numpy_stream
 from setclosure.simulate.simulator import Simulator
 from setclosure.simulate.workers import Workers, open_workers
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.layout import Trajectory
 
 MOST_NAMED = 10
 """Trajectories that an error message lists."""
@@ -140,33 +141,37 @@ def _failures(data: TrajectoryDataset, failed: dict[int, str], seed: int, split:
 
 
 def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> TrajectoryDataset:
-    """The data set of this campaign, new or as it was left."""
-    wanted = _provenance(simulator, seed, split)
-    if not path.exists():
-        return TrajectoryDataset.create(path, simulator.layout, n_trajectories, wanted)
-    data = TrajectoryDataset.open(path)
-    for leftover in path.rglob("*.partial"):  # Zarr's temporary files, where a campaign was killed while it wrote
-        leftover.unlink(missing_ok=True)
-    require_campaign(data, simulator, n_trajectories, seed, split)
-    return data
+    """Give the data set of this campaign, new or as it was left."""
+    data = TrajectoryDataset.open(path) if path.exists() else None
+    if claim_campaign(path, data, simulator, n_trajectories, seed, split):
+        return TrajectoryDataset.create(path, simulator.layout, n_trajectories, _provenance(simulator, seed, split))
+    there = data or TrajectoryDataset.open(path)
+    there.clear_leftovers()
+    return there
 
 
-def require_campaign(data: TrajectoryDataset, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> None:
-    """Raise an :class:`DatasetError` that names the differences if a data set is of another campaign."""
-    before = _flat(data.provenance | {"trajectories": data.n_trajectories})
-    now = _flat(_provenance(simulator, seed, split) | {"trajectories": n_trajectories})
-    # the version of the package may change; everything else makes other numbers
-    different = [
-        f"  {key}: {before.get(key, 'absent')!r} there, {now.get(key, 'absent')!r} wanted"
-        for key in sorted((before.keys() | now.keys()) - {"setclosure"})
-        if before.get(key) != now.get(key)
-    ]
-    if different:
-        raise DatasetError(
-            f"{data.path} holds another simulation than the configuration says:\n"
-            + "\n".join(different)
-            + "\nChoose another folder, or use the configuration and seed that made it."
-        )
+def claim_campaign(
+    path: Path, data: TrajectoryDataset | None, simulator: Simulator, n_trajectories: int, seed: int, split: str
+) -> bool:
+    """Tell whether a campaign is new; refuse a data set of another campaign.
+
+    Raises
+    ------
+    DatasetError
+        If the data set is of another campaign; the message names the differences.
+    """
+    now = _provenance(simulator, seed, split) | {"trajectories": n_trajectories}
+    before = None
+    if data is not None:
+        before = {key: value for key, value in data.provenance.items() if key != "setclosure"}
+        before["trajectories"] = data.n_trajectories
+    return claim(
+        f"{path} holds a simulation",
+        before,
+        now,
+        remedy="Choose another folder, or use the configuration and seed that made it.",
+        error=DatasetError,
+    )
 
 
 def _provenance(simulator: Simulator, seed: int, split: str) -> dict[str, Any]:
@@ -176,10 +181,3 @@ def _provenance(simulator: Simulator, seed: int, split: str) -> dict[str, Any]:
         "seed": seed,
         "split": split,
     }
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in tree.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return out

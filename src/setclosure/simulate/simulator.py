@@ -1,11 +1,12 @@
-"""What a campaign asks of a simulator."""
+"""The protocol of simulators: what a campaign asks of a microscopic system."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from setclosure.parts import PartConfig
 from setclosure.trajectories.layout import Layout, Trajectory
 
 
@@ -22,7 +23,7 @@ class Simulator(Protocol):
 
     @property
     def layout(self) -> Layout:
-        """What all its trajectories have in common."""
+        """The facts that all its trajectories have in common."""
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
         """Simulate one trajectory, whose every random number comes from ``rng``.
@@ -34,4 +35,23 @@ class Simulator(Protocol):
         """
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
-        """The configuration as JSON values."""
+        """Give the configuration as JSON values."""
+
+
+class SimulatorConfig(PartConfig):
+    """The base of simulators that are configured and registered: its fields are the options of the system.
+
+    A subclass has the property ``layout`` and the method ``simulate`` of :class:`Simulator`.
+    """
+
+    in_threads: ClassVar[bool] = True
+    """Whether threads of one process may simulate side by side; else each process simulates one trajectory."""
+
+    @property
+    def layout(self) -> Layout:
+        """The facts that all its trajectories have in common."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its layout is")
+
+    def simulate(self, rng: np.random.Generator) -> Trajectory:
+        """Simulate one trajectory, whose every random number comes from ``rng``."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it simulates")

@@ -253,9 +253,7 @@ class TrajectoryDataset:
         """
         if length < 2:
             raise DatasetError(f"a block of {length} frames has no step; expected at least two frames.")
-        rows = [
-            (i, start, start + length) for i, a, b in self._rows() for start in range(a, b - length + 1, length)
-        ]
+        rows = [(i, start, start + length) for i, a, b in self._rows() for start in range(a, b - length + 1, length)]
         return self._part(rows, f"in blocks of {length}")
 
     def _part(self, rows: list[tuple[int, int, int]], what: str) -> TrajectoryDataset:
@@ -400,10 +398,10 @@ class TrajectoryDataset:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over layout and content: equal for equal data, wherever they are and whoever wrote them when."""
-        head = {"schema": SCHEMA, "layout": self.layout.to_json()}
+        layout = {key: value for key, value in self.layout.to_json().items() if key != "description"}
+        head: dict[str, Any] = {"schema": SCHEMA, "layout": layout}
         if self._stretches is not None:
             head["stretches"] = self._stretches.tolist()
-        head["layout"].pop("description")
         raw = json.dumps(head, sort_keys=True).encode()
         return hashlib.sha256(raw + self._store.digests.tobytes()).hexdigest()
 

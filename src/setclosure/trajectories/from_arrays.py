@@ -72,10 +72,14 @@ def read(
         )
     _warn_of_rounding(sets, features)
     sizes = [np.array([len(x) for x in frames]) for frames in sets]
-    N = int(max(1, max(n.max() for n in sizes)))
+    N = int(max(1, *(n.max() for n in sizes)))
     ragged = any(bool((n != N).any()) for n in sizes)
     species = None if given.species is None else _species(given.species, sizes)
-    S = 1 if species is None else max(int(max(row.max(initial=0) for f in species for row in f)) + 1, len(species_names))
+    S = (
+        1
+        if species is None
+        else max(int(max(row.max(initial=0) for f in species for row in f)) + 1, len(species_names))
+    )
     if species_names and len(species_names) != S:
         raise MicrostateError(f"there are {S} species and {len(species_names)} names of them: {species_names}.")
     masses = None if given.masses is None else _per_particle(given.masses, sizes, "masses")
@@ -201,15 +205,16 @@ def _set(x: Any, m: int, t: int) -> Array:
 def _species(species: Any, sizes: list[Array]) -> list[list[Array]]:
     """Read the species of the particles of every frame, from ``(N,)``, ``(M, N)``, ``(M, T, N)`` or sequences."""
     rows = _per_particle(species, sizes, "species")
-    for m, of_m in enumerate(rows):
-        for t, row in enumerate(of_m):
-            of_m[t] = row = whole_numbers(row, f"trajectory {m}, frame {t}: species")
-            if len(row) and (row.min() < 0 or row.max() > 255):
-                raise MicrostateError(
-                    f"trajectory {m}, frame {t}: species run from {row.min()} to {row.max()}; expected 0 to S − 1, at "
-                    "most 255."
-                )
-    return rows
+    return [[_whole_species(row, f"trajectory {m}, frame {t}") for t, row in enumerate(f)] for m, f in enumerate(rows)]
+
+
+def _whole_species(row: Array, where: str) -> Array:
+    kinds = whole_numbers(row, f"{where}: species")
+    if len(kinds) and (kinds.min() < 0 or kinds.max() > 255):
+        raise MicrostateError(
+            f"{where}: species run from {kinds.min()} to {kinds.max()}; expected 0 to S − 1, at most 255."
+        )
+    return kinds
 
 
 def _per_particle(values: Any, sizes: list[Array], what: str) -> list[list[Array]]:
@@ -243,13 +248,12 @@ def _of_frame(values: Any, m: int, t: int, n: int, places: int, what: str) -> Ar
 def _cell(cell: Any, m: int, M: int, T: int, features: Features) -> Array:
     """Read the cell of one trajectory: ``(k, k)``, or ``(T, k, k)`` if it changes."""
     k = features.position
-    array = None
-    if isinstance(cell, Sequence) and len(cell) == M and all(np.ndim(c) >= 1 for c in cell):
-        array = np.asarray(cell[m], dtype=np.float64)
+    if isinstance(cell, Sequence) and len(cell) == M and all(np.ndim(of_one) >= 1 for of_one in cell):
+        array = real_numbers(cell[m], f"trajectory {m}: cell")
     else:
         whole = real_numbers(cell, "cell")
-        per_trajectory = whole.ndim == 4 or (whole.ndim == 3 and len(whole) == M) or (whole.ndim == 2 and whole.shape == (M, k) and k != M)
-        array = whole[m] if per_trajectory else whole
+        of_each = (M, k) if k != M else ()  # k rows are one matrix
+        array = whole[m] if whole.shape == of_each or (whole.ndim in (3, 4) and len(whole) == M) else whole
     matrices = cell_matrices(array, k)
     if matrices.ndim == 3 and len(matrices) != T:
         raise MicrostateError(f"trajectory {m} has {T} frames and {len(matrices)} cells; expected one for each frame.")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from setclosure.trajectories.layout import Array
 from setclosure.errors import ConfigurationError
 from setclosure.seeds import numpy_stream
+from setclosure.trajectories.layout import Array
 
 
 def split_trajectories(n: int, fractions: Sequence[float], seed: int) -> list[Array]:

@@ -6,15 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from setclosure.errors import RunError, SetclosureError
+from setclosure.experiments.run import Run
+from setclosure.fit.checkpoints import CheckedCheckpoints
 from setclosure.model.closure_model import ClosureModel
 from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.errors import RunError, SetclosureError
-from setclosure.experiments.runs import Run
-from setclosure.fit.checkpoints import CheckedCheckpoints
 
 
 def inspect_path(path: Path, console: Console) -> bool:
@@ -26,45 +27,61 @@ def inspect_path(path: Path, console: Console) -> bool:
         If nothing there is setclosure's.
     """
     if path.suffix == ".zarr":
-        return _ensemble(path, console)
+        return _dataset(path, console)
     if (path / "run.json").is_file():
         return _run(path, console)
     if (path / "model.json").is_file():
         return _model(path, console)
     datasets = sorted(path.glob("*.zarr"))
     if datasets:
-        damaged = [_ensemble_of_several(data, console) for data in datasets]  # print all of them
+        damaged = [_one_of_several(data, console) for data in datasets]  # print all of them
         return any(damaged)
     raise RunError(f"{path} is no data set (.zarr), data folder, run folder or model; there is nothing to inspect.")
 
 
-def _ensemble(path: Path, console: Console) -> bool:
+def _dataset(path: Path, console: Console) -> bool:
     data = TrajectoryDataset.open(path)
     damaged = data.verify()
     missing = data.n_trajectories - int(data.committed.sum())
     facts = {
         "system": data.layout.name,
-        "schema": data.layout.schema,
+        "schema": data.schema,
         "created": data.created,
         "trajectories": f"{data.n_trajectories - missing} of {data.n_trajectories}",
-        "frames": f"{data.n_frames}, {data.time_step:g} apart",
+        "frames": _frames(data),
         "particles": f"{'up to ' if data.layout.ragged else ''}{data.max_particles}",
-        "features of a particle": data.n_features,
+        "features of a particle": ", ".join(
+            f"{name} ({role})" for name, role in zip(data.features.names, data.features.roles, strict=True)
+        ),
         "species": ", ".join(data.species_names),
         "observables": ", ".join(data.observable_names),
-        "units": data.units,
+        "context": ", ".join(data.context_names) or "none",
+        "cell": "yes" if data.layout.has_cell else "none",
+        "units": data.layout.units,
         "fingerprint": data.fingerprint,
         "provenance": json.dumps(data.provenance),
-        "not yet simulated": missing or "none",
+        "not yet committed": missing or "none",
         "damaged trajectories": ", ".join(map(str, damaged)) or "none",
     }
     console.print(_table(f"TrajectoryDataset {path}", facts))
     return bool(damaged)
 
 
-def _ensemble_of_several(path: Path, console: Console) -> bool:
+def _frames(data: TrajectoryDataset) -> str:
+    there = data.lengths[data.committed]
+    if not len(there):
+        return "none"
+    least, most = int(there.min()), int(there.max())
+    gaps = data.transitions(np.flatnonzero(data.committed)).n_gaps
+    counted = f"{most}" if least == most else f"{least} to {most}"
+    return (
+        f"{counted}, {data.time_step:g} {data.layout.time_unit}".rstrip() + f" apart{f'; {gaps} gaps' if gaps else ''}"
+    )
+
+
+def _one_of_several(path: Path, console: Console) -> bool:
     try:
-        return _ensemble(path, console)
+        return _dataset(path, console)
     except SetclosureError as error:
         console.print(str(error), markup=False, soft_wrap=True, highlight=False)
         return True
@@ -78,8 +95,11 @@ def _model(path: Path, console: Console) -> bool:
             f"Model {path}",
             {
                 "method": model.settings.method,
-                "features d, species S": f"{parts.autoencoder.kind.n_features}, {parts.autoencoder.kind.n_species}",
-                "observable": f"{parts.observable}: {', '.join(parts.observable_names)}",
+                "system": model.facts.system,
+                "features": ", ".join(model.facts.kind.features.names),
+                "species": ", ".join(model.facts.species_names),
+                "observable": f"{model.facts.observable}: {', '.join(model.facts.observable_names)}",
+                "context": ", ".join(model.facts.context_names) or "none",
                 "closure numbers": parts.autoencoder.closure_dim,
                 "parameters": sum(p.numel() for p in parts.parameters()),
                 "damage": "none",
@@ -91,9 +111,9 @@ def _model(path: Path, console: Console) -> bool:
 
 def _run(path: Path, console: Console) -> bool:
     run = Run(path)
-    facts: dict[str, Any] = {key: run.facts[key] for key in ("schema", "study", "status", "seeds")}
+    facts: dict[str, Any] = {key: run.facts[key] for key in ("schema", "name", "method", "status", "seeds")}
     facts |= {"commit": run.facts["provenance"]["commit"], "started": run.facts["provenance"]["started"]}
-    for split, data in run.facts["data sets"].items():
+    for split, data in run.facts["data"].items():
         facts[f"data set {split}"] = f"{data['n_trajectories']} trajectories, {data['fingerprint'][:16]}"
     damaged = False
     for seed in run.study.seeds:

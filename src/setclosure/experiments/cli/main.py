@@ -6,6 +6,7 @@ import io
 import shlex
 import sys
 import warnings
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,20 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from setclosure.errors import SetclosureError, SetclosureWarning
-from setclosure.processes import is_first_process
+from setclosure.experiments.cli.shared import (
+    Config,
+    Data,
+    Resume,
+    RunFolder,
+    Scheduler,
+    Set,
+    Workers,
+    say,
+    standard_output,
+)
+
+COMMANDS = "setclosure.commands"
+"""Group of the entry points that add a command: the name, and a function with Typer's annotations."""
 
 
 class _StopError(Exception):
@@ -43,23 +57,34 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    add_completion=False,
 )
 
-Config = Annotated[Path, typer.Argument(help="Configuration file (YAML).", metavar="CONFIG", show_default=False)]
-RunFolder = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN", show_default=False)]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", help="Override a setting, e.g. model.closure_dim=4. Repeatable.", metavar="SECTION.KEY=VALUE"
-    ),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where a stopped run was.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Trajectories at a time; by default one a core.")]
-Scheduler = Annotated[
-    str | None,
-    typer.Option("--scheduler", help="Simulate on the workers of a Dask cluster.", metavar="tcp://HOST:PORT"),
-]
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"setclosure {version('setclosure')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option("--plugin", help="Python file that registers parts of your own. Repeatable.", metavar="FILE"),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    version_: Annotated[
+        bool, typer.Option("--version", help="Show the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Load plugins, and set what is shown."""
+    from setclosure.progress import progress_shown
+    from setclosure.registry import load_plugin
+
+    for path in plugin or []:
+        load_plugin(path)
+    context.with_resource(progress_shown(not quiet))
 
 
 @app.command()
@@ -75,36 +100,38 @@ def simulate(
     from setclosure.experiments.pipeline import simulate as work
 
     work(load_study(config, set_), out, workers, scheduler)
-    _say(f"Data sets are in [bold]{escape(str(out))}[/bold].")
+    say(f"The data are in {out}.")
 
 
 @app.command()
 def train(
     config: Config,
-    data: Annotated[Path, typer.Option("--data", help="Data folder, from simulate.", metavar="DIR")],
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.", metavar="RUN")],
+    data: Data = None,
     resume: Resume = False,
     set_: Set = None,
 ) -> None:
     """Train every seed of a study: the autoencoder, then the macro dynamics."""
     from setclosure.experiments.configuration import load_study
+    from setclosure.experiments.pipeline import data_folder
     from setclosure.experiments.pipeline import train as work
 
-    work(load_study(config, set_), data, out, resume)
-    _say(f"Trained. Next: [bold]{escape(shlex.join(['setclosure', 'evaluate', str(out), '--data', str(data)]))}[/bold]")
+    study = load_study(config, set_)
+    work(study, data_folder(study, data, out), out, resume)
+    again = ["setclosure", "evaluate", str(out), *(["--data", str(data)] if data else [])]
+    say(f"Trained. Next: {shlex.join(again)}")
 
 
 @app.command()
-def evaluate(
-    run: RunFolder,
-    data: Annotated[Path, typer.Option("--data", help="Data folder, from simulate.", metavar="DIR")],
-) -> None:
+def evaluate(run: RunFolder, data: Data = None) -> None:
     """Predict every test trajectory from its first frame; write RUN/metrics.json and print it."""
     from setclosure.experiments.cli.tables import results_of
+    from setclosure.experiments.pipeline import data_folder
     from setclosure.experiments.pipeline import evaluate as work
+    from setclosure.experiments.run import Run
 
-    work(run, data)
-    _console().print(results_of(run))
+    work(run, data_folder(Run(run).study, data, run))
+    standard_output().print(results_of(run))
 
 
 @app.command()
@@ -125,15 +152,20 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="File to write: .npz with times, observables, …", metavar="FILE")],
     samples: Annotated[int, typer.Option("--samples", min=1, help="Paths of the noise for each start.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the noise.")] = 0,
+    context: Annotated[
+        list[str] | None,
+        typer.Option("--context", help="What is known from outside, e.g. temperature=300. Repeatable.", metavar="K=V"),
+    ] = None,
     training_seed: Annotated[
         int | None, typer.Option("--training-seed", help="Which training seed of the run; the first by default.")
     ] = None,
 ) -> None:
     """Predict the macroscopic future of initial microstates, and say whether they lie in the training range."""
-    from setclosure.experiments.cli.prediction import find_model, predict_file
+    from setclosure.experiments.cli.prediction import find_model, parse_context, predict_file
 
-    for line in predict_file(find_model(run, training_seed), initial, steps, out, samples=samples, seed=seed):
-        _say(escape(line))
+    options = {"samples": samples, "seed": seed, "context": parse_context(context)}
+    for line in predict_file(find_model(run, training_seed), initial, steps, out, **options):
+        say(line)
 
 
 @app.command()
@@ -141,7 +173,7 @@ def report(run: RunFolder) -> None:
     """Write RUN/report.html, one file that shows the whole run."""
     from setclosure.experiments.report import build_report
 
-    _say(f"Report: [bold]{escape(str(build_report(run)))}[/bold]")
+    say(f"Report: {build_report(run)}")
 
 
 @app.command()
@@ -150,61 +182,34 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.", metavar="RUN")],
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Data folder to use or make; RUN/data by default.", metavar="DIR"),
+        typer.Option("--data", help="Data folder to use or make, if data are simulated; RUN/data by default."),
     ] = None,
     resume: Resume = False,
     set_: Set = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
 ) -> None:
-    """Simulate, train, evaluate and report: the whole main job."""
-    from setclosure.experiments.cli.tables import results_of
-    from setclosure.experiments.report import build_report
+    """Train, evaluate and report, after simulating where a study does: the whole main job."""
     from setclosure.experiments import pipeline
+    from setclosure.experiments.cli.tables import results_of
     from setclosure.experiments.configuration import load_study
-    from setclosure.experiments.runs import Run
+    from setclosure.experiments.report import build_report
+    from setclosure.experiments.run import Run
+    from setclosure.experiments.study import SimulationStudy
 
     study = load_study(config, set_)
     pipeline.require_trainable(study)  # hours before it is trained
+    folder = pipeline.data_folder(study, data, out)
+    if folder is None:
+        study.open(None)  # data that are missing are told before a run folder is made
     made = Run.create(study, out, resume)
-    folder = data or out / "data"
-    pipeline.simulate(study, folder, workers, scheduler)
+    if isinstance(study, SimulationStudy) and folder is not None:
+        pipeline.simulate(study, folder, workers, scheduler)
     pipeline.train(study, folder, out, resume=True, run=made)
     pipeline.evaluate(out, folder)
     path = build_report(out)
-    _console().print(results_of(out))
-    _say(f"Report: [bold]{escape(str(path))}[/bold]")
-
-
-@app.command()
-def reproduce(
-    name: Annotated[str | None, typer.Argument(help="A table or figure; see --list.", metavar="NAME")] = None,
-    scale: Annotated[str, typer.Option("--scale", help="demo, laptop or paper.", metavar="SCALE")] = "demo",
-    seeds: Annotated[
-        str | None,
-        typer.Option("--seeds", help="Training seeds; those of the scale by default.", metavar="0,1,2"),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Results folder.", metavar="DIR")] = Path("results"),
-    work: Annotated[
-        Path, typer.Option("--work", help="Where data and runs are made, and found again.", metavar="DIR")
-    ] = Path("runs/reproduce"),
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Trainings at a time; by default one a core, or one with a GPU.")
-    ] = None,
-    set_: Set = None,
-    list_: Annotated[bool, typer.Option("--list", help="Show what there is to reproduce.")] = False,
-) -> None:
-    """Make a table or figure of the paper from nothing; what is there already, is used, and a killed run goes on."""
-    from setclosure.paper.reproduction.command import list_exhibits, parse_seeds
-    from setclosure.paper.reproduction.reproduce import reproduce as work_on
-
-    if list_ or name is None:
-        _console().print(list_exhibits())
-        return
-    result = work_on(name, scale, parse_seeds(seeds), out, work, jobs, set_ or [])
-    path = out / scale / f"{name}.md"
-    _console().print(path.read_text(), markup=False, highlight=False, soft_wrap=True)
-    _say(f"Written: [bold]{escape(str(path.with_suffix('.json')))}[/bold], with {len(result['rows'])} rows.")
+    standard_output().print(results_of(out))
+    say(f"Report: {path}")
 
 
 @app.command()
@@ -219,13 +224,9 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _console() -> Console:
-    """Standard output, where the first process of a distributed training alone speaks."""
-    return Console(quiet=not is_first_process())
-
-
-def _say(text: str) -> None:
-    _console().print(text, soft_wrap=True, highlight=False)
+def _add_commands_of_plugins() -> None:
+    for point in sorted(entry_points(group=COMMANDS), key=lambda point: point.name):
+        app.command(point.name)(point.load())
 
 
 def _warn(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
@@ -248,7 +249,7 @@ def main() -> None:
         sys.exit(2)
     except (_StopError, KeyboardInterrupt):
         again = shlex.join(["setclosure", *sys.argv[1:]])
-        resumes = "--resume" in sys.argv or sys.argv[1:2] not in (["run"], ["train"])
+        resumes = "--resume" in sys.argv or not {"run", "train"} & set(sys.argv[1:])
         Console(stderr=True).print(
             f"\nStopped. Nothing finished was lost; go on with:\n  {again}{'' if resumes else ' --resume'}",
             markup=False,
@@ -257,6 +258,8 @@ def main() -> None:
         )
         sys.exit(130)
 
+
+_add_commands_of_plugins()
 
 if __name__ == "__main__":
     main()

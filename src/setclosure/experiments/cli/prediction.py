@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.model.closure_model import ClosureModel
 from setclosure.dynamics.rollout import RolloutStatus
-from setclosure.errors import MicrostateError, RunError
+from setclosure.errors import ConfigurationError, MicrostateError, RunError
+from setclosure.experiments.run import Run
 from setclosure.files import write_arrays
+from setclosure.model.closure_model import ClosureModel
+from setclosure.model.range_check import RangeCheck
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.experiments.runs import Run
 
 
 def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **options: Any) -> list[str]:
@@ -27,21 +28,46 @@ def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **op
         out,
         times=prediction.times,
         observables=prediction.observables,
-        observable_names=np.array(list(model.parts.observable_names)),
+        observable_names=np.array(list(model.facts.observable_names)),
         closure=prediction.closure,
         status=prediction.status,
         step=prediction.step,
-        inside_training_range=prediction.check.inside,
-        kl=prediction.check.kl,
-        distance=prediction.check.distance,
+        **_checked(prediction.check),
     )
-    B = len(prediction.check)
+    B = len(prediction)
     lines = [f"microstate {b}: {prediction.message(b)}" for b in range(min(B, 10))]
     if B > 10:
         diverged = int((prediction.status == RolloutStatus.DIVERGED).any(axis=1).sum())
-        outside = int((~prediction.check.inside).sum())
+        outside = 0 if prediction.check is None else int((~prediction.check.inside).sum())
         lines.append(f"… of {B} microstates {outside} start outside the training range and {diverged} diverged.")
     return [*lines, f"Wrote {out}: times, observables, closure, status and the range check."]
+
+
+def _checked(check: RangeCheck | None) -> dict[str, np.ndarray]:
+    if check is None:
+        return {}
+    return {"inside_training_range": check.inside, "kl": check.kl, "distance": check.distance}
+
+
+def parse_context(given: list[str] | None) -> dict[str, float] | None:
+    """Read what is known from outside from ``name=number``.
+
+    Raises
+    ------
+    ConfigurationError
+        If a text reads otherwise.
+
+    Examples
+    --------
+    >>> parse_context(["temperature=300"])
+    {'temperature': 300.0}
+    """
+    if not given:
+        return None
+    try:
+        return {key: float(value) for key, value in (text.split("=", 1) for text in given)}
+    except ValueError as error:
+        raise ConfigurationError(f"--context reads name=number, as in temperature=300; got {given}.") from error
 
 
 def read_microstates(path: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ BLACK = 255
 """The darkest grey level; 0 is white, the background."""
 
 PIXEL_BOX = ((0.0, 32767.5), (0.0, 32767.5), (0.0, 65535.0))
-"""The box of a :class:`~setclosure.trajectories.layout.Layout` that keeps pixel sets exactly: the 65535 steps of 16 bits
-are then half a pixel, half a pixel and one grey level, all of which single precision holds without rounding."""
+"""The bounds of a :class:`~setclosure.Layout` that keep pixel sets exactly: the 65535 steps of 16 bits are then half a
+pixel, half a pixel and one grey level, all of which single precision holds without rounding."""
 
 
 def pixel_sets(frames: Any) -> tuple[Array, Array]:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from setclosure.trajectories.assemble import assemble
-from setclosure.trajectories.layout import Layout, Trajectory
 from setclosure.errors import MicrostateError
+from setclosure.observables.registered import get_observable
 from setclosure.paper.images.pixel_sets import PIXEL_BOX, WIDTH, pixel_sets
 from setclosure.paper.images.render import render
+from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.observables.registered import get_observable
+from setclosure.trajectories.assemble import assembled
+from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOST_PIXELS = 5000
 """Pixels for which a data set has room in every frame by default.
@@ -22,38 +23,44 @@ Most frames of 300 beads have 880 to 1,800. A chain that is long along the line 
 the largest of 150 trajectories had 3,525. Room costs little, as it is compressed on the disk and not held in memory."""
 
 
-def bead_layout(name: str, times: tuple[float, ...], n_beads: int, units: str) -> Layout:
+PIXELS = Features(3, names=("column", "row", "grey"))
+"""The features of a pixel; a model of images reads them as they are."""
+
+
+def bead_layout(name: str, n_frames: int, n_beads: int, units: str) -> Layout:
     """What trajectories of :func:`bead_trajectory` have in common; arguments as of :class:`Layout`."""
-    return Layout(name, times, 3, n_beads, "extension", ("extension",), units)
+    return Layout(name, Features(3), n_frames, n_beads, "extension", ("extension",), units=units)
 
 
-def bead_trajectory(beads: Any) -> Trajectory:
-    """Beads ``(T, N, 3)`` with their extension."""
+def bead_trajectory(beads: Any, times: Array) -> Trajectory:
+    """Make a trajectory of beads ``(T, N, 3)`` at times ``(T,)``, with their extension."""
     points = np.asarray(beads, dtype=np.float64)
     if points.ndim != 3 or points.shape[2] != 3:
         raise MicrostateError(f"a chain of beads has shape (T, N, 3); got {points.shape}.")
     observables = get_observable("extension")(MicrostateBatch.from_points(torch.from_numpy(points)))
-    return Trajectory(points, observables)
+    return Trajectory(points, observables, times)
 
 
-def image_layout(name: str, times: tuple[float, ...], most_pixels: int = MOST_PIXELS) -> Layout:
+def image_layout(name: str, n_frames: int, most_pixels: int = MOST_PIXELS) -> Layout:
     """What trajectories of :func:`image_trajectory` have in common: ragged sets, kept exactly in 16 bits.
 
     Parameters
     ----------
     name : str
         Of the system, for people.
-    times : tuple of float
-        Times of the T frames.
+    n_frames : int
+        Frames of a trajectory, T.
     most_pixels : int
         The most pixels of a frame, N.
     """
     units = "pixels of one bead diameter, grey levels 1 to 255"
-    return Layout(name, times, 3, most_pixels, "extension", ("extension",), units, ragged=True, box=PIXEL_BOX)
+    return Layout(
+        name, PIXELS, n_frames, most_pixels, "extension", ("extension",), units=units, ragged=True, bounds=PIXEL_BOX
+    )
 
 
-def image_trajectory(beads: Any, most_pixels: int = MOST_PIXELS) -> Trajectory:
-    """The pixel sets of the images of beads ``(T, N, 3)``, with the extension of the images.
+def image_trajectory(beads: Any, times: Array, most_pixels: int = MOST_PIXELS) -> Trajectory:
+    """Make a trajectory of the pixel sets of the images of beads ``(T, N, 3)``, with the extension of the images.
 
     Raises
     ------
@@ -76,4 +83,4 @@ def image_trajectory(beads: Any, most_pixels: int = MOST_PIXELS) -> Trajectory:
             f"frame {int(np.argmax(counts))} has {counts.max()} pixels, and there is room for {most_pixels}. Make the "
             "data set anew with a larger most_pixels."
         )
-    return Trajectory(points, get_observable("extension")(assemble(points, counts, None, None, 1)), counts)
+    return Trajectory(points, get_observable("extension")(assembled(points, counts)), times, counts)

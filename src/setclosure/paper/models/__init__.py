@@ -1,1 +1,1 @@
-"""paper/models."""
+"""Models that only the paper's comparisons need: baselines that are not sets, and models of images."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from setclosure.registry import register
 from setclosure.paper.models.pointwise import PointwiseDecoder
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.reconstruction.base import LossAlone, ReconstructionConfig
+from setclosure.registry import register
+from setclosure.sets.microstates import MicrostateBatch
 
 
 @register("reconstruction", "chamfer")

@@ -9,11 +9,11 @@ from typing import ClassVar
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
+from setclosure.networks import Activation, activation, mlp
 from setclosure.paper.images.raster import ImageGrid, rasterise, require_pixels
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
-from setclosure.perceptron import Activation, activation, mlp
 
 
 @register("encoder", "cnn")

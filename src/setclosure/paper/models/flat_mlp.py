@@ -7,11 +7,11 @@ from typing import ClassVar
 from pydantic import Field
 from torch import Tensor, nn
 
-from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
 from setclosure.errors import ModelError
+from setclosure.networks import Activation, mlp
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
-from setclosure.perceptron import Activation, mlp
 
 
 @register("encoder", "flat_mlp")

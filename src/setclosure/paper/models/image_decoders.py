@@ -9,12 +9,12 @@ from typing import Protocol
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from setclosure.registry import register
 from setclosure.decoders.base import DecoderConfig
+from setclosure.networks import Activation, activation, mlp
 from setclosure.paper.images.patches import PatchTransformerConfig, joined, transformer
 from setclosure.paper.images.raster import ImageGrid, require_pixels
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateKind
-from setclosure.perceptron import Activation, activation, mlp
 
 
 class ImageDecoder(Protocol):

@@ -7,10 +7,10 @@ from typing import Protocol
 from pydantic import Field
 from torch import Tensor, nn
 
-from setclosure.registry import register
 from setclosure.decoders.base import DecoderConfig
+from setclosure.networks import Activation, mlp
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateKind
-from setclosure.perceptron import Activation, mlp
 
 
 class PointwiseDecoder(Protocol):

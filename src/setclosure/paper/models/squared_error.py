@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from setclosure.registry import register
-from setclosure.paper.models.pointwise import PointwiseDecoder
 from setclosure.errors import ModelError
-from setclosure.sets.microstates import MicrostateBatch
+from setclosure.paper.models.pointwise import PointwiseDecoder
 from setclosure.reconstruction.base import LossAlone, ReconstructionConfig
+from setclosure.registry import register
+from setclosure.sets.microstates import MicrostateBatch
 
 
 @register("reconstruction", "squared_error")

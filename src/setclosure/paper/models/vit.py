@@ -7,10 +7,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from setclosure.registry import register
 from setclosure.encoders.base import EncoderConfig
 from setclosure.paper.images.patches import PatchTransformerConfig, patches, transformer
 from setclosure.paper.images.raster import rasterise, require_pixels
+from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 

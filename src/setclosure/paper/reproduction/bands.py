@@ -10,14 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, WIDTH, images_of
 from setclosure.experiments.report.figures import draw_microstate
 from setclosure.experiments.report.load import LoadedRun, load_run
 from setclosure.experiments.report.style import INK, SERIES
-from setclosure.experiments.pipeline import open_split
-from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Table
+from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, WIDTH, images_of
+from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Table, ours
 from setclosure.paper.reproduction.pieces import Piece, RunPiece
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 Pictures = Callable[[Any, RunPiece, list[str]], None]
 """Draws the upper part of a figure: a subfigure, the piece of the first method and seed, and the splits."""
@@ -60,7 +59,7 @@ class Bands:
         firsts: dict[str, RunPiece] = {}
         for piece in table.pieces(order):
             if isinstance(piece, RunPiece):
-                firsts.setdefault(piece.study.model.method, piece)
+                firsts.setdefault(ours(piece.study.model.method), piece)
         notes = [
             "One rollout from each first frame; bands: one standard deviation over trajectories. `inside_band` is the "
             "share of the frames at which the predicted mean lies in the true one."
@@ -68,7 +67,7 @@ class Bands:
         return Content(content.columns, content.values, content.seeds, self._draw(firsts, content.columns), notes)
 
     def _table(self, order: Order) -> Table:
-        names = order.study(self.study, self.methods[0], {}).simulation.splits()
+        names = order.study(self.study, self.methods[0], {}).simulations.splits()
         shown = [name for name in names if name.startswith(self.splits)]
         return Table(self.title, self.study, tuple(map(Row, self.methods)), tuple(Column(s, s) for s in shown))
 
@@ -125,8 +124,8 @@ def snapshots(upper: Any, piece: RunPiece, splits: list[str]) -> None:
 
 def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
     """Frames 0, 100, 200 and 300 of the first trajectory of every test, or four of a shorter trajectory."""
-    datasets = [open_split(piece.data, split) for split in splits]
-    frames = shown_frames(datasets[0].n_frames, 4)
+    datasets = [piece.study.open_split(piece.data, split) for split in splits]
+    frames = shown_frames(datasets[0].max_frames, 4)
     longest = [longest_chain(data) for data in datasets]
     panels = upper.subplots(len(splits), len(frames), squeeze=False)
     for (row, column), axes in np.ndenumerate(panels):
@@ -144,7 +143,7 @@ def shown_frames(n_frames: int, n: int, spacing: int = 100) -> np.ndarray:
 
 def longest_chain(data: TrajectoryDataset) -> float:
     """The largest extension of a data set."""
-    return float(data.observables()[..., 0].max())
+    return float(max(z[:, 0].max() for z in data.observables()))
 
 
 def draw_image(axes: Axes, data: TrajectoryDataset, trajectory: int, frame: int, longest: float) -> None:

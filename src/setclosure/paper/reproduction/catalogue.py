@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from setclosure.paper.reproduction.bands import Bands, images, snapshots
-from setclosure.paper.reproduction.exhibits import Column, Exhibit, Row, Table
+from setclosure.paper.reproduction.exhibits import Column, Exhibit, Row, Table, ours
 from setclosure.paper.reproduction.figure4 import Figure4
 from setclosure.paper.reproduction.figure5 import Figure5
 from setclosure.paper.reproduction.figure8 import Figure8
@@ -34,7 +34,7 @@ ONE_CHANGE: tuple[tuple[str, Any], ...] = (
     ("model.symmetry", "none"),
     ("model.symmetry", "translation"),
     ("model.bandwidth", 0.05),
-    ("model.drift.activation", "silu"),
+    ("model.dynamics.drift.activation", "silu"),
     ("training.stage_one.transient_share", 0.0),
     ("training.stage_two.transient_share", 0.5),
     ("training.stage_two.learning_rate", 2e-3),
@@ -54,7 +54,7 @@ POLYMER_CHANGES: tuple[tuple[str, Any], ...] = (
 
 def _changed(changes: tuple[tuple[str, Any], ...]) -> tuple[Row, ...]:
     """Rows of our method, each with one key changed."""
-    return tuple(Row("ours", {key: value}, f"{key}={value}") for key, value in changes)
+    return tuple(Row("density", {key: value}, f"{key}={value}") for key, value in changes)
 
 
 EXHIBITS: dict[str, Exhibit] = {
@@ -65,7 +65,7 @@ EXHIBITS: dict[str, Exhibit] = {
             Row("ae-aug"),
             *(Row(method, TRANSIENT) for method in ("ae-inve", "ae-inve-cd", "inve")),
             Row("none"),
-            Row("ours"),
+            Row("density"),
         ),
         columns=TESTS,
         printed={
@@ -81,7 +81,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "table3": Table(
         title="Table 3: DeepSet against Set Transformer as the encoder",
         study=PARTICLES,
-        rows=(Row("ours"), Row("ours-set-transformer")),
+        rows=(Row("density"), Row("density-set-transformer")),
         columns=TESTS,
         printed={
             "ours": OURS,
@@ -95,7 +95,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "table4": Table(
         title="Table 4: in-distribution error by the dimension of the closure",
         study=PARTICLES,
-        rows=(Row("ours"),),
+        rows=(Row("density"),),
         columns=tuple(Column(str(c), "in_dst", {"model.closure_dim": c}) for c in range(1, 9)),
         printed={
             "ours": {
@@ -115,7 +115,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "table5": Table(
         title="Table 5: in-distribution error by the bandwidth ε",
         study=PARTICLES,
-        rows=(Row("ours"),),
+        rows=(Row("density"),),
         columns=tuple(Column(f"1e-{k}", "in_dst", {"model.bandwidth": 10.0**-k}) for k in range(1, 9)),
         printed={
             "ours": {
@@ -135,7 +135,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "table2": Table(
         title="Table 2: discrepancy of the mixing ratios of a Lennard-Jones mixture, by method",
         study=MIXING,
-        rows=tuple(map(Row, ("ae-aug", "ae-inve", "ae-inve-cd", "inve", "none", "ours", "truth"))),
+        rows=tuple(map(Row, ("ae-aug", "ae-inve", "ae-inve-cd", "inve", "none", "density", "truth"))),
         columns=TESTS,
         printed={
             "ae-aug": {"in_dst": (1.91e-2, 0.22e-2), "diff_init": (1.07e-1, 0.045e-1)},
@@ -153,14 +153,14 @@ EXHIBITS: dict[str, Exhibit] = {
     "figure6": Bands(
         study=MIXING,
         title="Figure 6: mixing ratios from three boundaries of the species",
-        methods=("ours", "inve"),
+        methods=("density", "inve"),
         splits=("boundary_",),
         pictures=snapshots,
     ),
     "figure7": Bands(
         study=POLYMER,
         title="Figure 7: extension of a polymer from three starts",
-        methods=("ours", "none"),
+        methods=("density", "none"),
         splits=STARTS,
         pictures=images,
     ),
@@ -175,11 +175,11 @@ EXHIBITS: dict[str, Exhibit] = {
         title="The slow start of the polymer: what was tried, on development data",
         study=POLYMER,
         rows=(
-            *map(Row, ("none", "ours")),
+            *map(Row, ("none", "density")),
             *_changed(POLYMER_CHANGES),
-            Row("ours", {"simulation.system.microstates": "beads"}, "beads for pixels"),
-            Row("ours", NUMBERED_BEADS, "numbered beads for pixels"),
-            Row("ours", {**NUMBERED_BEADS, **MORE_CHAINS}, "numbered beads for pixels, 240 chains"),
+            Row("density", {"simulation.system.microstates": "beads"}, "beads for pixels"),
+            Row("density", NUMBERED_BEADS, "numbered beads for pixels"),
+            Row("density", {**NUMBERED_BEADS, **MORE_CHAINS}, "numbered beads for pixels, 240 chains"),
         ),
         columns=tuple(Column(s, s, {"simulation.seed": 90001, "simulation.system.start_seed": 1}) for s in STARTS),
         budgets={
@@ -198,11 +198,11 @@ EXHIBITS: dict[str, Exhibit] = {
         study=PARTICLES,
         rows=(
             *(Row(m, {"model.symmetry": s}, f"{m}, {s}") for m in POINTWISE for s in SYMMETRIES),
-            *(Row(m, TRANSIENT, f"{m}, euclidean, transient") for m in (*POINTWISE, "inve", "none", "ours")),
+            *(Row(m, TRANSIENT, f"{ours(m)}, euclidean, transient") for m in (*POINTWISE, "inve", "none", "density")),
             Row("inve"),
             Row("inve", {"training.stage_one.learning_rate": 3e-4}, "inve, learning rate 3e-4"),
             Row("none"),
-            Row("ours"),
+            Row("density"),
         ),
         columns=DEVELOPMENT,
         budgets={"laptop": SWEEP_BUDGET},
@@ -212,13 +212,10 @@ EXHIBITS: dict[str, Exhibit] = {
         title="What helps: one change at a time to ours, on development data",
         study=PARTICLES,
         rows=(
-            Row("ours"),
+            Row("density"),
             *_changed(ONE_CHANGE),
-            Row("ours-mixture"),
-            *(
-                Row("ours-joint", {"training.stage_one.dynamics_weight": w}, f"ours-joint, weight {w:g}")
-                for w in (1e-1, 1e-3)
-            ),
+            Row("density-mixture"),
+            *(Row("density-joint", {"model.dynamics_weight": w}, f"ours-joint, weight {w:g}") for w in (1e-1, 1e-3)),
             Row("none"),
         ),
         columns=DEVELOPMENT,

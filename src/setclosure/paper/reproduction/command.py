@@ -1,15 +1,50 @@
-"""What ``reproduce`` needs of the command line: its list, and its seeds."""
+"""The command ``setclosure reproduce``: tables and figures of the paper, made from nothing."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
 from rich.table import Table
 
 from setclosure.errors import ConfigurationError
-from setclosure.paper.reproduction.catalogue import EXHIBITS
+from setclosure.experiments.cli.shared import Set, say, standard_output
+
+
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="A table or figure; see --list.", metavar="NAME")] = None,
+    scale: Annotated[str, typer.Option("--scale", help="demo, laptop or paper.", metavar="SCALE")] = "demo",
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", help="Training seeds; those of the scale by default.", metavar="0,1,2"),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Results folder.", metavar="DIR")] = Path("results"),
+    work: Annotated[
+        Path, typer.Option("--work", help="Where data and runs are made, and found again.", metavar="DIR")
+    ] = Path("runs/reproduce"),
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Trainings at a time; by default one a core, or one with a GPU.")
+    ] = None,
+    set_: Set = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show what there is to reproduce.")] = False,
+) -> None:
+    """Make a table or figure of the paper from nothing; what is there already, is used, and a killed run goes on."""
+    from setclosure.paper.reproduction.reproduce import reproduce as make
+
+    if list_ or name is None:
+        standard_output().print(list_exhibits())
+        return
+    result = make(name, scale, parse_seeds(seeds), out, work, jobs, set_ or [])
+    path = out / scale / f"{name}.md"
+    standard_output().print(path.read_text(), markup=False, highlight=False, soft_wrap=True)
+    say(f"Written: {path.with_suffix('.json')}, with {len(result['rows'])} rows.")
 
 
 def list_exhibits() -> Table:
-    """The names of all tables and figures."""
+    """List the names of all tables and figures."""
+    from setclosure.paper.reproduction.catalogue import EXHIBITS
+
     table = Table(title="setclosure reproduce NAME [--scale demo|laptop|paper]", title_justify="left")
     table.add_column("name")
     table.add_column("what")
@@ -19,7 +54,7 @@ def list_exhibits() -> Table:
 
 
 def parse_seeds(text: str | None) -> tuple[int, ...] | None:
-    """Seeds from ``0,1,2``.
+    """Read seeds from ``0,1,2``.
 
     Raises
     ------

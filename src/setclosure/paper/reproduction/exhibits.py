@@ -10,14 +10,15 @@ from typing import Any, Protocol
 from matplotlib.figure import Figure
 
 from setclosure.experiments.configuration import (
-    Study,
     apply_overrides,
     configuration_file,
     parse_study,
     read_values,
+    set_method,
     set_value,
-    use_method,
 )
+from setclosure.experiments.pipeline import require_simulated
+from setclosure.experiments.study import SimulationStudy
 from setclosure.paper.reproduction.pieces import Piece, RunPiece
 from setclosure.paper.reproduction.truth import TRUTH, TruthPiece
 
@@ -50,15 +51,15 @@ class Order:
     work: Path
     overrides: tuple[str, ...] = ()
 
-    def study(self, name: str, method: str, changes: Mapping[str, Any]) -> Study:
+    def study(self, name: str, method: str, changes: Mapping[str, Any]) -> SimulationStudy:
         """The configuration ``configs/<name>/<scale>.yaml`` with another method and some changes."""
         file = configuration_file(name, self.scale)
         values = read_values(file)
         apply_overrides(values, list(self.overrides))
-        use_method(values, method)
+        set_method(values, method)
         for key, value in changes.items():
             set_value(values, key, value)
-        return parse_study(values, f"in {file}, as changed for '{method}'")
+        return require_simulated(parse_study(values, f"in {file}, as changed for '{method}'"))
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,17 @@ class Exhibit(Protocol):
         ...
 
 
+def ours(method: str) -> str:
+    """Give the name of a method in tables of the paper, where the library's ``density`` is ours.
+
+    Examples
+    --------
+    >>> ours("density-mixture"), ours("inve")
+    ('ours-mixture', 'inve')
+    """
+    return method.replace("density", "ours", 1) if method.startswith("density") else method
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of a table: a method, what is changed in its configuration, and a name if the method's does not tell it.
@@ -123,8 +135,8 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What the table calls it."""
-        return self.label or self.method
+        """What the table calls it: the paper's own method is ours."""
+        return self.label or ours(self.method)
 
 
 @dataclass(frozen=True)

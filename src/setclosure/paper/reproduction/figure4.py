@@ -12,20 +12,21 @@ import torch
 from matplotlib.figure import Figure
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from setclosure.model.autoencoder import Autoencoder, ModelSettings
-from setclosure.files import read_json, write_arrays, write_json
-from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
-from setclosure.provenance import provenance
-from setclosure.reconstruction.target_density import TargetDensity
-from setclosure.experiments.report.style import INK, MUTED, SERIES
-from setclosure.seeds import seeded
-from setclosure.settings import Settings
-from setclosure.paper.simulators.gaussian_mixtures import GaussianMixtures, MixtureSets
 from setclosure.experiments.configuration import apply_overrides, configuration_file, read_values
-from setclosure.paper.reproduction.exhibits import Content, Order, Printed
-from setclosure.paper.reproduction.pieces import digest, locked
+from setclosure.experiments.report.style import INK, MUTED, SERIES
+from setclosure.files import read_json, write_arrays, write_json
 from setclosure.fit.settings import StageOneSettings
 from setclosure.fit.stage_one import Frames, train_autoencoder
+from setclosure.model.autoencoder import Autoencoder
+from setclosure.model.specification import ModelSettings
+from setclosure.paper.reproduction.exhibits import Content, Order, Printed
+from setclosure.paper.reproduction.pieces import digest, locked
+from setclosure.paper.simulators.gaussian_mixtures import GaussianMixtures, MixtureSets
+from setclosure.provenance import provenance
+from setclosure.reconstruction.target_density import TargetDensity
+from setclosure.seeds import seeded
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.settings import Settings
 
 GRID = np.linspace(-1.8, 1.8, 721)
 SHOWN = 0
@@ -145,7 +146,7 @@ class Panel:
             resume=True,
         )
         autoencoder.eval()
-        kl = autoencoder.encode_kl(MicrostateBatch.from_points(torch.from_numpy(held_back.points)))
+        kl = autoencoder.score(MicrostateBatch.from_points(torch.from_numpy(held_back.points)))
         curves: dict[str, Any] = _curves(autoencoder, held_back, self.bandwidth)
         write_arrays(self.folder / "curves.npz", **curves)
         metrics = {"kl": float(kl.mean()), "kl_shown": float(kl[SHOWN]), "seconds": history[-1]["seconds"]}

@@ -10,14 +10,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from setclosure.files import read_json
 from setclosure.experiments.report.figures import draw_curves, draw_microstate
 from setclosure.experiments.report.load import load_run
 from setclosure.experiments.report.style import INK, SERIES
-from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Table
+from setclosure.files import read_json
+from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Table, ours
 from setclosure.paper.reproduction.pieces import RunPiece
 
-COMPARED = ("ours", "ae-aug")
+COMPARED = ("density", "ae-aug")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Figure5:
         pieces = self.pieces(order)
         by_method = {name: [piece for piece in pieces if piece.study.model.method == name] for name in COMPARED}
         deviations = {
-            name: {"in_dst": {"permutation_deviation": [_deviation(piece) for piece in of_method]}}
+            ours(name): {"in_dst": {"permutation_deviation": [_deviation(piece) for piece in of_method]}}
             for name, of_method in by_method.items()
         }
         seeds = tuple(piece.study.seeds[0] for piece in by_method[COMPARED[0]])
@@ -50,7 +50,7 @@ class Figure5:
             "first in-distribution test trajectory are renumbered at random, three times. The paper shows the curves "
             "without a number."
         ]
-        first = {name: of_method[0] for name, of_method in by_method.items()}
+        first = {ours(name): of_method[0] for name, of_method in by_method.items()}
         return Content(["in_dst"], deviations, seeds, _draw(first), notes)
 
     @property
@@ -64,13 +64,13 @@ def _deviation(piece: RunPiece) -> float:
 
 def _draw(pieces: Mapping[str, RunPiece]) -> Figure:
     runs = {name: load_run(piece.folder) for name, piece in pieces.items()}
-    ours = runs[COMPARED[0]]
+    first = next(iter(runs.values()))
     figure = Figure(figsize=(10, 5.6), layout="constrained", facecolor="white")
     upper, lower = cast(Any, figure.subfigures(2, 1, height_ratios=(1.0, 1.45), hspace=0.04))
-    for f, axes in enumerate(upper.subplots(1, len(ours.snapshots["frames"]), squeeze=False).flat):
-        draw_microstate(axes, ours.snapshots, f)
+    for f, axes in enumerate(upper.subplots(1, len(first.snapshots["frames"]), squeeze=False).flat):
+        draw_microstate(axes, first.snapshots, f)
     panels = lower.subplots(1, 1 + len(runs), width_ratios=(1.25, *([1.0] * len(runs))))
-    draw_curves(panels[0], ours)
+    draw_curves(panels[0], first)
     for axes, (name, run) in zip(panels[1:], runs.items(), strict=True):
         _permutations(axes, run.permutation, name)
     low, high = zip(*(axes.get_ylim() for axes in panels[1:]), strict=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from setclosure.experiments.pipeline import MADE, is_simulated
+from setclosure.experiments.study import SimulationStudy
 from setclosure.files import read_json
-from setclosure.experiments.configuration import Study
-from setclosure.experiments.pipeline import MADE, is_simulated, open_split
 from setclosure.paper.reproduction.bands import draw_image, longest_chain, shown_frames
 from setclosure.paper.reproduction.exhibits import Content, Order, Printed
 from setclosure.paper.reproduction.pieces import data_folder, make_data
@@ -22,7 +22,7 @@ N_FRAMES = 11
 class DataPiece:
     """The simulations of a study, and nothing more."""
 
-    study: Study
+    study: SimulationStudy
     data: Path
 
     @property
@@ -38,7 +38,7 @@ class DataPiece:
     @property
     def finished(self) -> bool:
         """Whether all splits are there."""
-        return all(is_simulated(self.data, split) for split in self.study.simulation.splits())
+        return all(is_simulated(self.data, split) for split in self.study.simulations.splits())
 
     def prepare(self) -> None:
         """Simulate what is missing."""
@@ -51,7 +51,7 @@ class DataPiece:
         """Commit, where it is known, and simulations."""
         made = self.data / MADE
         commit = read_json(made)["commit"] if made.is_file() else None
-        return {"commit": commit, "configuration": self.study.simulation.model_dump(mode="json")}
+        return {"commit": commit, "configuration": self.study.simulations.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Figure8:
     def show(self, order: Order) -> Content:
         """The frames, and the extension of each."""
         (piece,) = self.pieces(order)
-        data = open_split(piece.data, "train")
-        frames = shown_frames(data.n_frames, N_FRAMES)
+        data = piece.study.open_split(piece.data, "train")
+        frames = shown_frames(int(data.lengths[data.usable[0]]), N_FRAMES)
         first = int(data.usable[0])
         figure = Figure(figsize=(8, 0.62 * len(frames)), layout="constrained", facecolor="white")
         longest = longest_chain(data)
-        extension = data.observables(data.usable[:1])[0, :, 0]
+        extension = data.observables(data.usable[:1])[0][:, 0]
         for axes, frame in zip(figure.subplots((len(frames) + 1) // 2, 2).flat, frames, strict=False):
             draw_image(axes, data, first, int(frame), longest)
             axes.set_title(f"frame {frame}, extension {extension[frame]:.0f}", loc="left")

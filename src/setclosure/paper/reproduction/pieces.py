@@ -24,12 +24,12 @@ import torch
 from filelock import FileLock
 
 from setclosure.errors import TrainingError
+from setclosure.experiments import pipeline
+from setclosure.experiments.run import Run
+from setclosure.experiments.study import SimulationStudy
 from setclosure.files import read_json, sha256
 from setclosure.processes import available_cores
 from setclosure.progress import progress
-from setclosure.experiments import pipeline
-from setclosure.experiments.configuration import Study
-from setclosure.experiments.runs import Run
 
 MOST_JOBS = 4
 """Pieces at once by default, at the most: each holds its training data in memory."""
@@ -86,12 +86,12 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
-def data_folder(study: Study, work: Path) -> Path:
+def data_folder(study: SimulationStudy, work: Path) -> Path:
     """Where the simulations of a study lie below the folder ``work``."""
-    return work / "data" / digest([study.study, study.simulation.model_dump(mode="json")])
+    return work / "data" / digest([study.part_name, study.simulations.model_dump(mode="json")])
 
 
-def make_data(study: Study, folder: Path) -> None:
+def make_data(study: SimulationStudy, folder: Path) -> None:
     """Simulate what is missing in a data folder."""
     with locked(folder):
         pipeline.simulate(study, folder)
@@ -103,7 +103,7 @@ class RunPiece:
 
     Attributes
     ----------
-    study : Study
+    study : SimulationStudy
         With one seed.
     folder : Path
         The run folder.
@@ -111,12 +111,12 @@ class RunPiece:
         The data folder, which all runs on the same simulations share.
     """
 
-    study: Study
+    study: SimulationStudy
     folder: Path
     data: Path
 
     @classmethod
-    def of(cls, study: Study, work: Path) -> RunPiece:
+    def of(cls, study: SimulationStudy, work: Path) -> RunPiece:
         """The piece of ``study`` below the folder ``work``."""
         values = study.model_dump(mode="json")
         name = f"{study.model.method}-seed{study.seeds[0]}-{digest(values)}"
@@ -160,19 +160,15 @@ class RunPiece:
             "resumed_with": commits[1:],
             "dirty": facts["provenance"]["dirty"],
             "machine": facts["provenance"]["machine"],
-            "data": {split: data["fingerprint"] for split, data in facts["data sets"].items()},
+            "data": {split: data["fingerprint"] for split, data in facts["data"].items()},
             "configuration": self.study.model_dump(mode="json"),
         }
 
     def metrics(self, split: str) -> dict[str, float]:
         """The metrics of a split, with the seconds of training; empty if the method cannot read the split."""
         metrics = read_json(self.folder / "metrics.json")
-        seconds = metrics["seconds"]
-        found = {
-            name: of_splits[split]
-            for name, of_splits in metrics.items()
-            if name not in ("permutation", "seconds") and split in of_splits
-        }
+        seconds = read_json(self.folder / "seconds.json")
+        found = {name: of_splits[split] for name, of_splits in metrics.items() if split in of_splits}
         if not found:
             return {}
         parts = {"seconds_stage_one": seconds["stage_one"], "seconds_stage_two": seconds["stage_two"]}

@@ -12,13 +12,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from setclosure.errors import ConfigurationError
-from setclosure.files import write_bytes, write_json, write_text
-from setclosure.provenance import provenance
 from setclosure.experiments.report.figures import STYLE
+from setclosure.files import write_bytes, write_json, write_text
 from setclosure.paper.reproduction.catalogue import EXHIBITS
 from setclosure.paper.reproduction.exhibits import SCALES, Content, Exhibit, Order, Printed
 from setclosure.paper.reproduction.markdown import markdown
 from setclosure.paper.reproduction.pieces import Piece, finish_all
+from setclosure.provenance import provenance
 
 
 def reproduce(

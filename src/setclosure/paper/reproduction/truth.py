@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from setclosure.evaluation.scores import distribution_metrics
+from setclosure.experiments.study import REPEAT, SimulationStudy
 from setclosure.files import read_json, write_json
-from setclosure.provenance import provenance
-from setclosure.experiments import pipeline
-from setclosure.experiments.configuration import Study
-from setclosure.evaluation.evaluate import distribution_metrics
 from setclosure.paper.reproduction.pieces import data_folder, make_data
+from setclosure.provenance import provenance
 
 TRUTH = "truth"
 
@@ -22,7 +23,7 @@ class TruthPiece:
 
     Attributes
     ----------
-    study : Study
+    study : SimulationStudy
         Whose tests they are.
     folder : Path
         For the metrics.
@@ -30,12 +31,12 @@ class TruthPiece:
         The data folder.
     """
 
-    study: Study
+    study: SimulationStudy
     folder: Path
     data: Path
 
     @classmethod
-    def of(cls, study: Study, work: Path) -> TruthPiece:
+    def of(cls, study: SimulationStudy, work: Path) -> TruthPiece:
         """The piece of the simulations of ``study`` below the folder ``work``."""
         data = data_folder(study, work)
         return cls(study, work / "runs" / f"{TRUTH}-{data.name}", data)
@@ -57,10 +58,10 @@ class TruthPiece:
     def finish(self) -> None:
         """Compare every test that has a repetition with it."""
         rows = {}
-        for split in pipeline.tests(self.study):
-            if split + pipeline.REPEAT in self.study.simulation.splits():
+        for split in self.study.tests():
+            if split + REPEAT in self.study.simulations.splits():
                 truth, again = (
-                    pipeline.open_split(self.data, name).observables() for name in (split, split + pipeline.REPEAT)
+                    np.stack(self.study.open_split(self.data, name).observables()) for name in (split, split + REPEAT)
                 )
                 rows[split] = distribution_metrics(truth, again)
         write_json(self.folder / "metrics.json", {"metrics": rows, "provenance": provenance()})
@@ -68,7 +69,7 @@ class TruthPiece:
     def facts(self) -> dict[str, Any]:
         """Commit and simulations."""
         facts = read_json(self.folder / "metrics.json")["provenance"]
-        return {"commit": facts["commit"], "configuration": self.study.simulation.model_dump(mode="json")}
+        return {"commit": facts["commit"], "configuration": self.study.simulations.model_dump(mode="json")}
 
     def metrics(self, split: str) -> dict[str, float]:
         """The metrics of a test; empty if it has no repetition."""

@@ -18,22 +18,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
-from setclosure.model.closure_model import ClosureModel
 from setclosure.errors import SimulationError
+from setclosure.experiments.report.style import INK, SERIES
+from setclosure.experiments.run import Run
 from setclosure.files import read_json, write_arrays, write_json
+from setclosure.model.closure_model import ClosureModel
 from setclosure.paper.images.pixel_sets import pixel_sets
 from setclosure.paper.images.render import render
-from setclosure.processes import available_cores
-from setclosure.progress import progress
-from setclosure.provenance import provenance
-from setclosure.experiments.report.style import INK, SERIES
-from setclosure.seeds import numpy_stream
+from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Scale, Table, Values, ours
+from setclosure.paper.reproduction.pieces import Piece, RunPiece, digest, locked
 from setclosure.paper.simulators.polymer import FOLDED_EXTENSION, extension, slowest_mode
 from setclosure.paper.simulators.polymer_video import PolymerVideo
 from setclosure.paper.studies.polymer import PolymerStudy
-from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Scale, Table, Values
-from setclosure.paper.reproduction.pieces import Piece, RunPiece, digest, locked
-from setclosure.experiments.runs import Run
+from setclosure.processes import available_cores
+from setclosure.progress import progress
+from setclosure.provenance import provenance
+from setclosure.seeds import numpy_stream
 
 Array = np.ndarray[Any, Any]
 
@@ -189,7 +189,7 @@ class Unravelling:
 
     study: str
     title: str = "What tells how long a chain takes to unravel"
-    closures: tuple[str, ...] = ("ours", "cnn")
+    closures: tuple[str, ...] = ("density", "cnn")
     n_chains: Mapping[Scale, int] = field(default_factory=lambda: {"demo": 60, "laptop": 150, "paper": 600})
     printed: Printed = field(default_factory=dict)
     printed_metric: str = "r2"
@@ -211,7 +211,7 @@ class Unravelling:
         }
         runs = [piece for piece in self._table.pieces(order) if isinstance(piece, RunPiece)]
         for piece in runs:
-            groups.setdefault(f"+ closure of {piece.study.model.method}", []).append([_closure(piece, now)])
+            groups.setdefault(f"+ closure of {ours(piece.study.model.method)}", []).append([_closure(piece, now)])
         groups |= {
             "+ all of these": [[feature for of_seeds in groups.values() for feature in of_seeds[0]]],
             f"+ extension {LAG} frames before": [[extension(frames[:, 0])]],

@@ -7,9 +7,9 @@ from typing import Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from setclosure.trajectories.layout import Array
 from setclosure.seeds import numpy_stream
 from setclosure.settings import Settings
+from setclosure.trajectories.layout import Array
 
 
 class GaussianMixtures(Settings):

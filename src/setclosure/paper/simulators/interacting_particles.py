@@ -7,13 +7,16 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from setclosure.trajectories.layout import Array, Layout, Trajectory
 from setclosure.observables.pair_energy import pair_energy_of_points
 from setclosure.observables.pair_kernels import euler_frames
-from setclosure.settings import Settings
+from setclosure.registry import register
+from setclosure.sets.features import Features
+from setclosure.simulate.simulator import SimulatorConfig
+from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 
-class InteractingParticles(Settings):
+@register("simulator", "interacting_particles")
+class InteractingParticles(SimulatorConfig):
     """dx_i/dt = (1/N) Σ_{j≠i} F(r_ij) (x_i − x_j)/r_ij in the plane, with F(r) = tanh(a(1 − r)) + b.
 
     A trajectory starts from a mixture of isotropic Gaussians whose means are uniform in the unit disk and whose
@@ -53,12 +56,12 @@ class InteractingParticles(Settings):
 
     @property
     def layout(self) -> Layout:
-        """What all trajectories have in common."""
+        """The facts that all trajectories have in common."""
         default = (self.a, self.b) == (4.0, 0.1)
         return Layout(
             name="interacting particles",
-            times=tuple(self.times.tolist()),
-            n_features=2,
+            features=Features(2),
+            max_frames=self.n_frames,
             max_particles=self.n_particles,
             observable="pair_energy" if default else f"pair_energy(a={self.a!r}, b={self.b!r})",
             observable_names=("pair_energy",),
@@ -81,4 +84,4 @@ class InteractingParticles(Settings):
         euler_frames(
             self.initial(rng), np.float32(self.a), np.float32(self.b), self.time_step, self.frame_stride, points
         )
-        return Trajectory(points, pair_energy_of_points(points, self.a, self.b)[:, None])
+        return Trajectory(points, pair_energy_of_points(points, self.a, self.b)[:, None], self.times)

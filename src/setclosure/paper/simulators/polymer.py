@@ -10,14 +10,15 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from setclosure.paper.images.trajectories import bead_layout
-from setclosure.trajectories.layout import Array, Layout, Trajectory
 from setclosure.errors import SimulationError
-from setclosure.processes import available_cores
-from setclosure.seeds import numpy_stream
-from setclosure.settings import Settings
+from setclosure.paper.images.trajectories import bead_layout
 from setclosure.paper.simulators.pivot_kernels import pivot, rotation
 from setclosure.paper.simulators.polymer_kernels import brownian_frames
+from setclosure.processes import available_cores
+from setclosure.registry import register
+from setclosure.seeds import numpy_stream
+from setclosure.simulate.simulator import SimulatorConfig
+from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOVES_PER_BEAD = 20
 """Pivot moves from a straight chain to a coil; about half of them are kept, and a few renew its size."""
@@ -32,7 +33,8 @@ FOLDED_FRAMES = 1001
 _ONE_AT_A_TIME = threading.Lock()
 
 
-class Polymer(Settings):
+@register("simulator", "polymer")
+class Polymer(SimulatorConfig):
     """A free-draining chain of N beads in the flow u = ε̇ (x, −y, 0).
 
     Rods of length l join the beads, whose diameter is l too; l, kT and the friction ζ of a bead are one. Each bead
@@ -117,11 +119,15 @@ class Polymer(Settings):
         return round(self.frame_interval / self.time_step)
 
     @property
+    def times(self) -> Array:
+        """Times of the frames, ``(T,)``."""
+        return np.asarray(np.arange(self.n_frames) * self.frame_interval)
+
+    @property
     def layout(self) -> Layout:
-        """What all trajectories have in common."""
-        times = tuple((np.arange(self.n_frames) * self.frame_interval).tolist())
+        """The facts that all trajectories have in common."""
         units = "lengths in diameters of a bead, times in that squared times its friction over kT"
-        return bead_layout("polymer in elongational flow", times, self.n_beads, units)
+        return bead_layout("polymer in elongational flow", self.n_frames, self.n_beads, units)
 
     def initial(self, rng: np.random.Generator) -> Array:
         """First frame of a trajectory, ``(N, 3)``, with its centre of mass at the origin."""
@@ -154,7 +160,7 @@ class Polymer(Settings):
             If the rods could not be kept, or no candidate becomes a slow start.
         """
         points = self.run(self.initial(rng), rng, self.n_frames)
-        return Trajectory(points, extension(points)[:, None])
+        return Trajectory(points, extension(points)[:, None], self.times)
 
     def run(self, start: Array, rng: np.random.Generator, n_frames: int, until: float = np.inf) -> Array:
         """``n_frames`` frames ``(T, N, 3)`` float32 from a conformation ``(N, 3)``, the first of them.

@@ -9,10 +9,16 @@ import numpy as np
 from pydantic import Field
 
 from setclosure.paper.images.trajectories import MOST_PIXELS, image_layout, image_trajectory
-from setclosure.trajectories.layout import Layout, Trajectory
 from setclosure.paper.simulators.polymer import Polymer
+from setclosure.registry import register
+from setclosure.sets.features import Features
+from setclosure.trajectories.layout import Layout, Trajectory
+
+NUMBERED_BEADS = Features(4, names=("x", "y", "z", "place"))
+"""Beads with their place along the chain, which symmetry treats as a coordinate."""
 
 
+@register("simulator", "polymer_video")
 class PolymerVideo(Polymer):
     """:class:`Polymer` whose microstates are the images of its frames (A.5), as sets of pixels.
 
@@ -35,11 +41,11 @@ class PolymerVideo(Polymer):
 
     @property
     def layout(self) -> Layout:
-        """What all trajectories have in common."""
+        """The facts that all trajectories have in common."""
         beads = super().layout
         if self.microstates == "pixels":
-            return image_layout(beads.name, beads.times, self.most_pixels)
-        return beads if self.microstates == "beads" else replace(beads, n_features=4)
+            return image_layout(beads.name, beads.max_frames, self.most_pixels)
+        return beads if self.microstates == "beads" else replace(beads, features=NUMBERED_BEADS)
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
         """Simulate one trajectory: pixels ``(T, N, 3)`` with counts, or beads, and their extension ``(T, 1)``.
@@ -47,9 +53,9 @@ class PolymerVideo(Polymer):
         Numbered beads are ``(T, N, 4)``: a set still, but one that tells which bead follows which.
         """
         if self.microstates == "pixels":
-            return image_trajectory(self.run(self.initial(rng), rng, self.n_frames), self.most_pixels)
+            return image_trajectory(self.run(self.initial(rng), rng, self.n_frames), self.times, self.most_pixels)
         beads = super().simulate(rng)
         if self.microstates == "beads":
             return beads
         places = np.broadcast_to(np.arange(self.n_beads, dtype=np.float32)[:, None], (*beads.points.shape[:2], 1))
-        return Trajectory(np.concatenate([beads.points, places], axis=-1), beads.observables)
+        return Trajectory(np.concatenate([beads.points, places], axis=-1), beads.observables, beads.times)

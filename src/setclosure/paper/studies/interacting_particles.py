@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
-from setclosure.settings import Settings
+from setclosure.experiments.study import SimulationSettings
 from setclosure.paper.simulators.interacting_particles import InteractingParticles
-from setclosure.experiments.study import SimulationBase, StudySettings
+from setclosure.paper.studies.base import PaperStudy
+from setclosure.registry import register
+from setclosure.settings import Settings
 
 
 class SplitSizes(Settings):
@@ -21,7 +21,7 @@ class SplitSizes(Settings):
     diff_n: int = Field(200, ge=1, description="Test: 400 particles instead of 300.")
 
 
-class SimulationSettings(SimulationBase):
+class Simulations(SimulationSettings):
     """The simulations of all splits."""
 
     system: InteractingParticles = Field(default_factory=InteractingParticles, description="The training system.")
@@ -41,8 +41,8 @@ class SimulationSettings(SimulationBase):
         }
 
 
-class InteractingParticlesStudy(StudySettings):
+@register("study", "interacting_particles")
+class InteractingParticlesStudy(PaperStudy):
     """The whole configuration of a run."""
 
-    study: Literal["interacting_particles"]
-    simulation: SimulationSettings = Field(default_factory=SimulationSettings)
+    simulation: Simulations = Field(default_factory=Simulations)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, ValidationError, model_validator
 
-from setclosure.settings import Settings
+from setclosure.experiments.study import SimulationSettings
 from setclosure.paper.simulators.lennard_jones import LennardJones
-from setclosure.experiments.study import SimulationBase, StudySettings
+from setclosure.paper.studies.base import PaperStudy
+from setclosure.registry import register
+from setclosure.settings import Settings
 
 
 class SplitSizes(Settings):
@@ -22,7 +22,7 @@ class SplitSizes(Settings):
     each_boundary: int = Field(100, ge=2, description="Tests boundary_X: starts with the boundary at X (Figure 6).")
 
 
-class SimulationSettings(SimulationBase):
+class Simulations(SimulationSettings):
     """The simulations of all splits."""
 
     system: LennardJones = Field(default_factory=LennardJones, description="The training system.")
@@ -35,7 +35,7 @@ class SimulationSettings(SimulationBase):
     trajectories: SplitSizes = Field(default_factory=SplitSizes)
 
     @model_validator(mode="after")
-    def _every_system_fits(self) -> SimulationSettings:
+    def _every_system_fits(self) -> Simulations:
         self.splits()
         return self
 
@@ -69,8 +69,8 @@ class SimulationSettings(SimulationBase):
             raise ValueError(f"with {changes} in place of the training system's: {reasons}") from error
 
 
-class LennardJonesStudy(StudySettings):
+@register("study", "lennard_jones")
+class LennardJonesStudy(PaperStudy):
     """The whole configuration of a run."""
 
-    study: Literal["lennard_jones"]
-    simulation: SimulationSettings = Field(default_factory=SimulationSettings)
+    simulation: Simulations = Field(default_factory=Simulations)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 
-from setclosure.model.methods import METHODS
-from setclosure.settings import Settings
+from setclosure.experiments.study import SimulationSettings
+from setclosure.model.closure_model import ClosureModel
 from setclosure.paper.simulators.polymer_video import PolymerVideo
-from setclosure.experiments.study import SimulationBase, StudySettings
+from setclosure.paper.studies.base import PaperStudy
+from setclosure.paper.videos import image_video
+from setclosure.registry import register
+from setclosure.settings import Settings
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 TESTS = ("fast", "medium", "slow")
 
@@ -22,14 +27,14 @@ class SplitSizes(Settings):
     each_test: int = Field(50, ge=2, description="Tests fast, medium and slow: one start each, many noises.")
 
 
-class SimulationSettings(SimulationBase):
+class Simulations(SimulationSettings):
     """The simulations of all splits."""
 
     system: PolymerVideo = Field(default_factory=PolymerVideo, description="The training system.")
     trajectories: SplitSizes = Field(default_factory=SplitSizes)
 
     @model_validator(mode="after")
-    def _there_are_all_starts(self) -> SimulationSettings:
+    def _there_are_all_starts(self) -> Simulations:
         for start in TESTS:
             self.system.require_start(start)
         return self
@@ -44,13 +49,13 @@ class SimulationSettings(SimulationBase):
         }
 
 
-class PolymerStudy(StudySettings):
+@register("study", "polymer")
+class PolymerStudy(PaperStudy):
     """The whole configuration of a run."""
 
     unit_range: ClassVar[bool] = True  # an extension of hundreds is far beyond the kernels of the MMD
 
-    study: Literal["polymer"]
-    simulation: SimulationSettings = Field(default_factory=SimulationSettings)
+    simulation: Simulations = Field(default_factory=Simulations)
 
     @model_validator(mode="after")
     def _beads_are_no_pixels(self) -> PolymerStudy:
@@ -62,8 +67,12 @@ class PolymerStudy(StudySettings):
                 f"microstates of {microstates} have no grey level to weigh by, and model.weight_feature is {weight}; "
                 "set it to null"
             )
-        if METHODS[self.model.method].reads_images:
+        if self.model.encoder is not None and self.model.encoder.raw:
             raise ValueError(
                 f"method '{self.model.method}' reads images, and microstates are {microstates}; take pixels"
             )
         return self
+
+    def illustrate(self, model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:
+        """Write a video of the first trajectory of a test, if its microstates are images."""
+        image_video(model, data, path.with_suffix(".gif"))

@@ -1,0 +1,111 @@
+"""The study of a user's own data: data sets on disk, whole or in parts of time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from setclosure.errors import ConfigurationError
+from setclosure.experiments.study import TRAIN, VALIDATION, Datasets, Study
+from setclosure.registry import register
+from setclosure.settings import OptionsError, Settings
+from setclosure.trajectories.dataset import TrajectoryDataset
+
+
+class DataSource(Settings):
+    """A data set, or a part of one in time; a path alone stands for all of it."""
+
+    path: str = Field(description="The data set, a folder that ends in .zarr.")
+    frames: tuple[int, int] | None = Field(
+        None, description="First frame, and the frame behind the last, of every trajectory; all by default."
+    )
+    blocks: int | None = Field(
+        None, ge=2, description="Cut every trajectory into blocks of so many frames, each a trajectory of its own."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+    def open(self, allow_unfinished: bool) -> TrajectoryDataset:
+        """Open it."""
+        data = TrajectoryDataset.open(self.path, allow_unfinished=allow_unfinished).require_finished()
+        if self.frames is not None:
+            data = data.between(*self.frames)
+        return data if self.blocks is None else data.blocks(self.blocks)
+
+    def shares_frames(self, other: DataSource) -> bool:
+        """Tell whether frames of one may be frames of the other."""
+        if Path(self.path).resolve() != Path(other.path).resolve():
+            return False
+        if self.frames is None or other.frames is None:
+            return True
+        return self.frames[0] < other.frames[1] and other.frames[0] < self.frames[1]
+
+
+class DataSettings(Settings):
+    """The section ``data``: what a model is fitted to, and what it is tested on."""
+
+    train: DataSource = Field(description="Training trajectories.")
+    validation: DataSource | None = Field(
+        None, description="Validation trajectories; by default a fifth of the training trajectories."
+    )
+    tests: dict[str, DataSource] = Field(min_length=1, description="Test trajectories, by names of your own.")
+    allow_unfinished: bool = Field(False, description="Whether data of which only a part was committed may be used.")
+
+    @model_validator(mode="after")
+    def _nothing_leaks(self) -> DataSettings:
+        wrong = [name for name in self.tests if name in (TRAIN, VALIDATION) or "/" in name or name.startswith(".")]
+        if wrong:
+            raise OptionsError(
+                [f"tests.{name}: this name is taken, or no name of a file; choose another" for name in wrong]
+            )
+        fitted = {TRAIN: self.train} | ({} if self.validation is None else {VALIDATION: self.validation})
+        named = [*fitted.items(), *((f"tests.{name}", source) for name, source in self.tests.items())]
+        for i, (name, source) in enumerate(named[: len(fitted)]):
+            for other, of_other in named[i + 1 :]:
+                if source.shares_frames(of_other):
+                    raise OptionsError(
+                        [
+                            f"{other}: it shares frames with {name} ({of_other.path}), and a model must be tested on "
+                            "what it was not fitted to. Give it other trajectories, or stretches of time that do not "
+                            "overlap: {path: …, frames: [first, last]}."
+                        ]
+                    )
+        return self
+
+
+@register("study", "own_data")
+class OwnDataStudy(Study):
+    """A run on data sets that are there already."""
+
+    data: DataSettings
+
+    def open(self, folder: Path | None) -> Datasets:
+        """Open the data that the configuration names."""
+        if folder is not None:
+            raise ConfigurationError("this configuration names its data in the section 'data'; leave --data out.")
+        unfinished = self.data.allow_unfinished
+        validation = self.data.validation
+        return Datasets(
+            self.data.train.open(unfinished),
+            None if validation is None else validation.open(unfinished),
+            {name: source.open(unfinished) for name, source in self.data.tests.items()},
+        )
+
+
+def with_whole_paths(values: dict[str, Any], folder: Path) -> None:
+    """Make the relative paths of a section ``data`` those from the folder of its configuration file."""
+    section = values.get("data")
+    if not isinstance(section, dict):
+        return
+    tests = section.get("tests")
+    for place in (section, tests if isinstance(tests, dict) else {}):
+        for key, source in place.items():
+            if isinstance(source, str):
+                place[key] = str((folder / source).resolve())
+            elif isinstance(source, dict) and isinstance(source.get("path"), str):
+                source["path"] = str((folder / source["path"]).resolve())
