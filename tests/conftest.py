@@ -24,7 +24,7 @@ TINY = {
         "encoder": {"width": 16},
         "decoder": {"layers": 2, "bins": 4, "hidden": 16, "blocks": 1},
         "reconstruction": {"samples": 16},
-        "drift": {"hidden": [16, 16]},
+        "dynamics": {"drift": {"hidden": [16, 16]}},
     },
     "training": {
         "stage_one": {"steps": 40, "batch_sets": 8, "validation_sets": 8, "steps_per_epoch": 10},
