@@ -7,8 +7,11 @@ they are first used, so that ``import setclosure`` and the command line's ``--he
 from __future__ import annotations
 
 import importlib
+import logging
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+from setclosure.extras import missing_extra
 
 if TYPE_CHECKING:
     from setclosure.dynamics.rollout import RolloutStatus
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from setclosure.trajectories.layout import Layout, Trajectory
 
 __version__ = version("setclosure")
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # the program that uses it decides what is shown
 
 _HOMES = {
     "ClosureEstimator": "fit.estimator",
@@ -72,4 +77,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'setclosure' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"setclosure.{_HOMES[name]}"), name)
+    try:
+        return getattr(importlib.import_module(f"setclosure.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        needed = missing_extra(error)
+        if needed is None:
+            raise
+        raise needed from error

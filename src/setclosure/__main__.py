@@ -1,6 +1,25 @@
-"""``python -m setclosure`` is the command ``setclosure``."""
+"""``python -m setclosure`` and the command ``setclosure``."""
 
-from setclosure.experiments.cli.main import main
+from __future__ import annotations
+
+import sys
+
+from setclosure.extras import missing_extra
+
+
+def main() -> None:
+    """Run the command line, or say which extra it lacks."""
+    try:
+        from setclosure.experiments.cli.main import main as command
+
+        command()
+    except ModuleNotFoundError as error:
+        needed = missing_extra(error)
+        if needed is None:
+            raise
+        print(f"Error: {needed}", file=sys.stderr)
+        sys.exit(2)
+
 
 if __name__ == "__main__":
     main()

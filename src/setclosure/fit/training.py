@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 import warnings
@@ -29,6 +30,8 @@ from setclosure.model.specification import ModelSettings
 from setclosure.processes import is_first_process
 from setclosure.seeds import numpy_stream, seeded
 from setclosure.trajectories.dataset import TrajectoryDataset
+
+_log = logging.getLogger(__name__)
 
 SCORED_MICROSTATES = 512
 """Training microstates from which the limit of the decoder's score is taken."""
@@ -92,6 +95,14 @@ class Training:
             write_json(path, facts)
         self._reuse(facts, reuse)
         self.seconds: dict[str, float] = {}
+        of_training = self.training.transitions
+        _log.info(
+            "%d training and %d validation trajectories; %d steps to learn from, %d gaps left out",
+            len(self.training.trajectories),
+            len(self.validation.trajectories),
+            len(of_training),
+            of_training.n_gaps,
+        )
 
     def run(self) -> tuple[ModelParts, dict[str, History]]:
         """Train both stages and fill the training range; return the trained parts and the history."""
@@ -110,6 +121,7 @@ class Training:
             self.resume,
         )
         self.seconds["stage_two"] = history["stage_two"][-1]["seconds"]
+        _log.info("validation loss of stage two: %.4g", history["stage_two"][-1]["validation_loss"])
         self.training_range(parts, training)
         return parts, history
 
@@ -206,6 +218,7 @@ class Training:
                     write_bytes(self.folder / name, (other / name).read_bytes())
                 write_json(self.folder / "reused.json", {"from": str(other)})
                 self.resume = True
+                _log.info("stage one and macrostates are those of %s", other)
                 return
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import shlex
 import sys
 import warnings
@@ -74,6 +75,7 @@ def common(
         typer.Option("--plugin", help="Python file that registers parts of your own. Repeatable.", metavar="FILE"),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is done at each step.")] = False,
     version_: Annotated[
         bool, typer.Option("--version", help="Show the version and stop.", callback=_print_version, is_eager=True)
     ] = False,
@@ -82,6 +84,9 @@ def common(
     from setclosure.progress import progress_shown
     from setclosure.registry import load_plugin
 
+    if verbose:
+        logging.basicConfig(format="%(name)s: %(message)s")
+        logging.getLogger("setclosure").setLevel(logging.INFO)
     for path in plugin or []:
         load_plugin(path)
     context.with_resource(progress_shown(not quiet))

