@@ -38,11 +38,15 @@ class ConstantConfig(DiffusionConfig):
         return ConstantDiffusion(dim)
 
 
-@register("diffusion", "diagonal")
-class DiagonalConfig(DiffusionConfig):
-    """The options of a :class:`DiagonalDiffusion`."""
+class _NetworkConfig(DiffusionConfig):
+    """The options of a diffusion that a network gives."""
 
     hidden: tuple[PositiveInt, ...] = Field(default=(32, 32), description="Widths of the hidden layers.")
+
+
+@register("diffusion", "diagonal")
+class DiagonalConfig(_NetworkConfig):
+    """The options of a :class:`DiagonalDiffusion`."""
 
     def build(self, dim: int, context_dim: int = 0) -> DiagonalDiffusion:
         """Make the diffusion of macrostates of ``dim`` = D numbers, given ``context_dim`` = p of the context."""
@@ -50,10 +54,8 @@ class DiagonalConfig(DiffusionConfig):
 
 
 @register("diffusion", "full")
-class FullConfig(DiffusionConfig):
+class FullConfig(_NetworkConfig):
     """The options of a :class:`FullDiffusion`."""
-
-    hidden: tuple[PositiveInt, ...] = Field(default=(32, 32), description="Widths of the hidden layers.")
 
     def build(self, dim: int, context_dim: int = 0) -> FullDiffusion:
         """Make the diffusion of macrostates of ``dim`` = D numbers, given ``context_dim`` = p of the context."""
@@ -78,44 +80,58 @@ class ConstantDiffusion(nn.Module):
         return positive(self.raw).expand_as(y)
 
 
-class DiagonalDiffusion(nn.Module):
+class _StateDependent(nn.Module):
+    """A network of macrostate and context whose output is ``start`` before training.
+
+    Parameters
+    ----------
+    start : Tensor
+        The first output: noise as large as the increments.
+    n_in : int
+        D + p.
+    hidden : tuple of int
+        Widths of the hidden tanh layers.
+    """
+
+    def __init__(self, start: Tensor, n_in: int, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = Perceptron(n_in, start.numel(), hidden)
+        last = self.network[-1]
+        if isinstance(last, nn.Linear):
+            nn.init.zeros_(last.weight)
+            last.bias.data.copy_(start)
+
+
+class DiagonalDiffusion(_StateDependent):
     """A state-dependent diagonal Σ: ``(*, D)`` to ``(*, D)``.
 
     Parameters
     ----------
-    dim : int
-        D.
-    context_dim : int
-        p.
+    dim, context_dim : int
+        D and p.
     hidden : tuple of int
         Widths of the hidden tanh layers.
     """
 
     def __init__(self, dim: int, context_dim: int = 0, hidden: tuple[int, ...] = (32, 32)) -> None:
-        super().__init__()
-        self.network = _starting_at(torch.full((dim,), _RAW_ONE), dim + context_dim, hidden)
+        super().__init__(torch.full((dim,), _RAW_ONE), dim + context_dim, hidden)
 
     def forward(self, y: Tensor, u: Tensor) -> Tensor:
         """Evaluate the diagonal at each macrostate ``(*, D)`` and context ``(*, p)``."""
         return positive(self.network(joined(y, u)))
 
 
-class FullDiffusion(nn.Module):
+class FullDiffusion(_StateDependent):
     """A state-dependent lower-triangular Σ with positive diagonal: ``(*, D)`` to ``(*, D, D)``.
 
     Parameters
     ----------
-    dim : int
-        D.
-    context_dim : int
-        p.
-    hidden : tuple of int
-        Widths of the hidden tanh layers.
+    dim, context_dim, hidden
+        As in :class:`DiagonalDiffusion`.
     """
 
     def __init__(self, dim: int, context_dim: int = 0, hidden: tuple[int, ...] = (32, 32)) -> None:
-        super().__init__()
-        self.network = _starting_at(_RAW_ONE * torch.eye(dim).flatten(), dim + context_dim, hidden)
+        super().__init__(_RAW_ONE * torch.eye(dim).flatten(), dim + context_dim, hidden)
 
     def forward(self, y: Tensor, u: Tensor) -> Tensor:
         """Evaluate the factor at each macrostate ``(*, D)`` and context ``(*, p)``."""
@@ -123,13 +139,3 @@ class FullDiffusion(nn.Module):
         raw = self.network(joined(y, u)).unflatten(-1, (D, D))
         factor: Tensor = raw.tril(-1) + torch.diag_embed(positive(raw.diagonal(dim1=-2, dim2=-1)))
         return factor
-
-
-def _starting_at(output: Tensor, n_in: int, hidden: tuple[int, ...]) -> Perceptron:
-    """Make a network whose output is ``output`` before training: noise as large as the increments."""
-    network = Perceptron(n_in, output.numel(), hidden)
-    last = network[-1]
-    if isinstance(last, nn.Linear):
-        nn.init.zeros_(last.weight)
-        last.bias.data.copy_(output)
-    return network

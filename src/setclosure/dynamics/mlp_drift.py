@@ -6,7 +6,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from setclosure.dynamics.base import Drift, DriftConfig
-from setclosure.dynamics.networks import Activation, Perceptron, joined
+from setclosure.dynamics.networks import Perceptron, joined
+from setclosure.networks import Activation
 from setclosure.registry import register
 
 
@@ -17,7 +18,7 @@ class MLPDriftConfig(DriftConfig):
     hidden: tuple[PositiveInt, ...] = Field(default=(128, 128, 128), description="Widths of the hidden layers.")
     activation: Activation = Field(
         default="tanh",
-        description="tanh keeps the drift bounded; silu, gelu and softplus let some rollouts diverge.",
+        description="tanh keeps the drift bounded; the others let some rollouts diverge.",
     )
 
     def build(self, dim: int, context_dim: int = 0) -> MLPDrift:

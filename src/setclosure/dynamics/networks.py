@@ -1,4 +1,4 @@
-"""The perceptron that drifts and diffusions share, and its activations with their derivatives.
+"""The perceptron that drifts and diffusions share, and the derivatives of its activations.
 
 The derivatives are written out because OnsagerNet needs the gradient of its potential where automatic
 differentiation is off (a rollout runs in inference mode).
@@ -6,16 +6,14 @@ differentiation is off (a rollout runs in inference mode).
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-Activation = Literal["tanh", "silu", "gelu", "softplus"]
+from setclosure.networks import Activation, mlp
 
 
 def _tanh_slope(x: Tensor) -> Tensor:
@@ -32,11 +30,16 @@ def _gelu_slope(x: Tensor) -> Tensor:
     return 0.5 * (1.0 + torch.erf(x / math.sqrt(2.0))) + x * density
 
 
-ACTIVATIONS: dict[str, tuple[type[nn.Module], Callable[[Tensor], Tensor]]] = {
-    "tanh": (nn.Tanh, _tanh_slope),
-    "silu": (nn.SiLU, _silu_slope),
-    "gelu": (nn.GELU, _gelu_slope),
-    "softplus": (nn.Softplus, torch.sigmoid),
+def _relu_slope(x: Tensor) -> Tensor:
+    return (x > 0).to(x.dtype)
+
+
+_SLOPES: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "tanh": _tanh_slope,
+    "silu": _silu_slope,
+    "gelu": _gelu_slope,
+    "softplus": torch.sigmoid,
+    "relu": _relu_slope,
 }
 
 
@@ -54,18 +57,13 @@ class Perceptron(nn.Sequential):
         Sizes of input and output.
     hidden : tuple of int
         Widths of the hidden layers; none makes an affine map.
-    activation : {"tanh", "silu", "gelu", "softplus"}
+    activation : {"tanh", "silu", "gelu", "softplus", "relu"}
         The activation between the layers.
     """
 
     def __init__(self, n_in: int, n_out: int, hidden: tuple[int, ...], activation: Activation = "tanh") -> None:
-        layer, slope = ACTIVATIONS[activation]
-        sizes = [n_in, *hidden, n_out]
-        layers: list[nn.Module] = [nn.Linear(sizes[0], sizes[1])]
-        for a, b in itertools.pairwise(sizes[1:]):
-            layers += [layer(), nn.Linear(a, b)]
-        super().__init__(*layers)
-        self._slope = slope
+        super().__init__(*mlp([n_in, *hidden, n_out], activation))
+        self._slope = _SLOPES[activation]
 
     def forward_and_pullback(self, x: Tensor, cotangent: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Evaluate u(x) ``(*, n_out)`` and J(x)ᵀ v ``(*, n_in)`` with v = ``cotangent(u)`` and J = ∂u/∂x.

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from setclosure.dynamics.base import Drift, DriftConfig
-from setclosure.dynamics.networks import Activation, Perceptron, joined
+from setclosure.dynamics.networks import Perceptron, joined
+from setclosure.networks import Activation
 from setclosure.registry import register
 
 

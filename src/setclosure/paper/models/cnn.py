@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import ClassVar
 
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from setclosure.encoders.base import EncoderConfig
 from setclosure.networks import Activation, activation, mlp
-from setclosure.paper.images.raster import ImageGrid, rasterise, require_pixels
+from setclosure.paper.models.image_encoder import ImageEncoder, ImageEncoderConfig
 from setclosure.registry import register
-from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.sets.microstates import MicrostateKind
 
 
 @register("encoder", "cnn")
-class CNNEncoderConfig(ImageGrid, EncoderConfig):
+class CNNEncoderConfig(ImageEncoderConfig):
     """Sizes of a :class:`CNNEncoder`."""
-
-    raw: ClassVar[bool] = True
 
     pool: int = Field(2, ge=1, description="The model sees the means of squares of pool × pool pixels.")
     channels: tuple[PositiveInt, ...] = Field(
@@ -34,36 +30,27 @@ class CNNEncoderConfig(ImageGrid, EncoderConfig):
         return CNNEncoder(kind, closure_dim, self)
 
 
-class CNNEncoder(nn.Module):
+class CNNEncoder(ImageEncoder):
     """Strided convolutions on the image of each species, and a perceptron on what they leave.
-
-    The image is made from the set, so that order and padding cannot matter; places do, and masses do not.
 
     Parameters
     ----------
-    kind : MicrostateKind
-        Pixel sets, d = 3.
-    closure_dim : int
-        Numbers of the embedding of one species, c.
+    kind, closure_dim
+        As in :meth:`CNNEncoderConfig.build`.
     config : CNNEncoderConfig
         Sizes.
 
-    Raises
-    ------
-    ModelError
-        If particles of the ``kind`` are no pixels.
-
     Examples
     --------
+    >>> from setclosure import MicrostateBatch
     >>> batch = MicrostateBatch.from_arrays([[[7.5, 2.5, 255.0], [8.5, 2.5, 31.0]]])
     >>> CNNEncoder(MicrostateKind(3), 2)(batch).shape
     torch.Size([1, 1, 2])
     """
 
     def __init__(self, kind: MicrostateKind, closure_dim: int, config: CNNEncoderConfig | None = None) -> None:
-        super().__init__()
-        require_pixels(kind)
-        self.grid = config = config or CNNEncoderConfig()
+        config = config or CNNEncoderConfig()
+        super().__init__(kind, config)
         layers: list[nn.Module] = []
         for n_in, n_out in itertools.pairwise((1, *config.channels)):
             layers += [nn.Conv2d(n_in, n_out, kernel_size=3, stride=2, padding=1), activation(config.activation)]
@@ -71,15 +58,7 @@ class CNNEncoder(nn.Module):
         h, w = (math.ceil(size / 2 ** len(config.channels)) for size in config.shape)
         self.head = mlp([config.channels[-1] * h * w, config.width, closure_dim], config.activation)
 
-    def forward(self, batch: MicrostateBatch) -> Tensor:
-        """Embed ``batch``: ``(B, S, c)``.
-
-        Raises
-        ------
-        ModelError
-            If a pixel lies outside the image.
-        """
-        images = rasterise(batch, self.grid)  # (B, S, h, w)
-        features = self.convolutions(images.flatten(0, 1)[:, None])  # (B·S, channels, h', w')
-        embedding: Tensor = self.head(features.flatten(1)).unflatten(0, images.shape[:2])
+    def embed_images(self, images: Tensor) -> Tensor:
+        """Embed images ``(G, h, w)``: ``(G, c)``."""
+        embedding: Tensor = self.head(self.convolutions(images[:, None]).flatten(1))
         return embedding

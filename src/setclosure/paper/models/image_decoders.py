@@ -49,10 +49,8 @@ class CNNDecoder(nn.Module):
 
     Parameters
     ----------
-    kind : MicrostateKind
-        Pixel sets, d = 3, of S species.
-    closure_dim : int
-        Numbers of the embedding of one species, c.
+    kind, closure_dim
+        As in :meth:`CNNDecoderConfig.build`.
     config : CNNDecoderConfig
         Sizes.
 
@@ -99,10 +97,8 @@ class ViTDecoder(nn.Module):
 
     Parameters
     ----------
-    kind : MicrostateKind
-        Pixel sets, d = 3, of S species.
-    closure_dim : int
-        Numbers of the embedding of one species, c.
+    kind, closure_dim
+        As in :meth:`ViTDecoderConfig.build`.
     config : ViTDecoderConfig
         Sizes.
 
