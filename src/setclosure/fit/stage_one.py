@@ -108,11 +108,15 @@ class FrameBatches:
         transient_share: float,
         pairs: Transitions | None = None,
     ) -> None:
-        self.source, self.trajectories, self.observables, self.context = source, trajectories, observables, context
+        self.source, self.trajectories, self.n_sets = source, trajectories, n_sets
         self.sampler = FrameSampler(observables, transient_share, pairs)
-        self.n_sets, self.pairs = n_sets, pairs
+        self.pairs = pairs is not None
+        lengths = np.array([len(z) for z in observables])
+        self._first = np.cumsum(lengths) - lengths  # of each trajectory among all frames in a row
+        self._observables, self._context = np.concatenate(observables), np.concatenate(context)
+        self._ratio = np.ones(len(self._observables))
         if pairs is not None:
-            self._ratio = dict(zip(zip(pairs.trajectory, pairs.frame, strict=True), pairs.ratio, strict=True))
+            self._ratio[self._first[pairs.trajectory] + pairs.frame] = pairs.ratio
 
     def __call__(self, stream: np.random.Generator) -> Frames:
         """Draw one batch."""
@@ -122,16 +126,13 @@ class FrameBatches:
         """Draw ``n_sets`` microstates."""
         m, t = self.sampler(n_sets, stream)
         now = self.source.batch(self.trajectories[m], t)
-        if self.pairs is None:
+        if not self.pairs:
             return Frames(now)
         after = self.source.batch(self.trajectories[m], t + 1)
-        both = list(zip(m, t, strict=True))
-        z, u = (
-            np.stack([np.stack([of[i][k], of[i][k + 1]]) for i, k in both]) for of in (self.observables, self.context)
-        )
-        dt = np.array([[self._ratio[i, k]] for i, k in both])
-        of_batch = (torch.as_tensor(part, dtype=now.points.dtype) for part in (z, u, dt))
-        return Frames(now, NextFrames(after, *of_batch))
+        row = self._first[m] + t
+        z, u = (np.stack([of[row], of[row + 1]], axis=1) for of in (self._observables, self._context))
+        known = (torch.as_tensor(part, dtype=now.points.dtype) for part in (z, u, self._ratio[row][:, None]))
+        return Frames(now, NextFrames(after, *known))
 
 
 class StageOne(Stage):
