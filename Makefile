@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXHIBITS := table1 figure4 figure5 table3 table4 table5 baselines what-helps table2 figure6 \
     figure7 figure8 figure9 unravelling slow
 
-.PHONY: install demo test fast-test lint types layers check bench docs picture laptop clean-demo
+.PHONY: install base-install demo test fast-test lint types layers check bench docs picture laptop clean-demo
 
 install: $(VENV)/.installed
 
@@ -49,6 +49,15 @@ layers: install
 	$(BIN)/lint-imports
 
 check: lint types layers
+
+# what users get who only predict: `pip install .` in an environment of its own, and a model that was saved elsewhere
+base-install: install
+	set -e; place=$$(mktemp -d); trap 'rm -rf "$$place"' EXIT; \
+	$(BIN)/python .ci/base_install.py make "$$place"; \
+	$(PYTHON) -m venv "$$place/venv"; \
+	"$$place/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)" $(TORCH_FLAGS); \
+	"$$place/venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt .; \
+	cd "$$place"; "$$place/venv/bin/python" "$(CURDIR)/.ci/base_install.py" use "$$place"
 
 bench: install
 	$(BIN)/python -m benchmarks
