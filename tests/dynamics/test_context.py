@@ -10,7 +10,7 @@ from setclosure.dynamics.rollout import rollout
 
 
 def relaxing(rate, T=21, M=48, dt=0.1):
-    """Paths of dz/dt = −rate(u) z with a constant u in [0, 4] for each, by the Euler steps that the loss is made for."""
+    """Paths of dz/dt = −rate(u) z, each with its own constant u in [0, 4], by Euler steps as the loss has them."""
     stream = torch.Generator().manual_seed(0)
     u = 4 * torch.rand(M, 1, generator=stream)
     z = [1 + 2 * torch.rand(M, 1, generator=stream)]

@@ -150,7 +150,7 @@ def test_what_cannot_be_is_refused_with_its_place():
         measured(ode(2), z)
     with pytest.raises(ModelError, match=r"their context \(1200, 2\); expected \(F, 3\) and \(F, 1\)"):
         measured(ode(context_dim=1), z, torch.zeros(30, 40, 2))
-    with pytest.raises(TrainingError, match="no two frames .* follow each other"):
+    with pytest.raises(TrainingError, match=r"no two frames .* follow each other"):
         measured(ode(), z[:, :1])
     with pytest.raises(ModelError, match="4 observables"):
         ODEConfig().build(3, 4)
