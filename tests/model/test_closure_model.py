@@ -314,6 +314,29 @@ def test_repr_of_a_model_names_method_observables_context_and_particles(driven, 
     assert "every 1, with noise" in repr(noisy)
 
 
+def test_repr_of_the_data_says_what_is_in_them(tmp_path):
+    data = own_data(
+        tmp_path / "gas.zarr",
+        M=3,
+        T=4,
+        times=0.5 * np.arange(4),
+        time_unit="ps",
+        observables="extension",
+        name="a gas",
+        species=[0, 0, 0, 1, 1, 1],
+        species_names=("A", "B"),
+        context={"temperature": 300.0},
+        context_units={"temperature": "K"},
+    )
+    assert repr(data) == (
+        f"TrajectoryDataset {tmp_path / 'gas.zarr'}: a gas\n"
+        "  3 trajectories of 4 frames, 0.5 ps apart\n"
+        "  6 particles of A, B; features x, y\n"
+        "  observables extension\n"
+        "  context temperature (K)"
+    )
+
+
 def test_repr_of_a_prediction_counts_starts_by_their_worst_path(driven, noisy, starts):
     text = repr(driven.predict(starts, 4, context=CONTEXT))
     assert text.startswith("Prediction of extension from 3 starts: 4 frames, to time 2 ps\n")
