@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from setclosure.processes import is_first_process
 from setclosure.fit.sampling import Steps
+from setclosure.processes import is_first_process
 
 
 def test_the_first_process_is_the_one_without_a_rank_or_with_rank_zero(monkeypatch):
@@ -33,7 +33,7 @@ def test_processes_draw_different_batches_of_one_step():
 
 @pytest.mark.slow
 def test_a_run_on_two_processes_finishes_and_speaks_once(tiny_config, tmp_path):
-    command = [sys.executable, "-m", "setclosure.experiments.cli.main", "run", str(tiny_config), "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "setclosure", "run", str(tiny_config), "--out", str(tmp_path / "run")]
     trainer = {"devices": 2, "accelerator": "cpu", "strategy": "ddp"}
     command += [f"--set=training.trainer.{key}={value}" for key, value in trainer.items()]
     done = subprocess.run(

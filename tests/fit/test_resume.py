@@ -9,25 +9,28 @@ import numpy as np
 import pytest
 import torch
 
-from setclosure.model.closure_model import ClosureModel
 from setclosure.errors import RunError, SetclosureWarning
-from setclosure.experiments import pipeline
 from setclosure.experiments.configuration import load_study
+from setclosure.fit.estimator import ClosureEstimator
 from setclosure.fit.stage_one import StageOne
 from setclosure.fit.stage_two import StageTwo
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 SHORT = [
     "training.stage_one={steps: 20, steps_per_epoch: 5, batch_sets: 6, validation_sets: 4}",
     "training.stage_two={steps: 40, steps_per_epoch: 10, batch_pairs: 32, views: 2}",
 ]
+STAGES = ("stage_one", "stage_two")
 VARIANTS = {
     "two stages": [],
     "patience": [
         *("training.stage_one.patience=1", "training.stage_one.learning_rate=0.5"),
         *("training.stage_two.patience=1", "training.stage_two.learning_rate=0.5"),
     ],
-    "joint": ["training.stage_one.dynamics_weight=0.5"],
-    "stochastic": ["model.diffusion.name=diagonal", "training.stage_one.gradient_clip=null"],
+    "joint": ["model.dynamics_weight=0.5"],
+    "stochastic": ["model.dynamics={name: euler_maruyama}", "training.stage_one.gradient_clip=null"],
+    "a shorter last epoch": ["training.stage_one.steps=17", "training.stage_two.steps=33"],
+    "less than an epoch": ["training.stage_one.steps=3", "training.stage_two.steps=7"],
 }
 
 
@@ -54,13 +57,12 @@ def kill(monkeypatch):
 
 @pytest.fixture
 def fit(tiny_config, tiny_data):
-    datasets = [pipeline.open_split(tiny_data, split) for split in ("train", "validation")]
+    datasets = [TrajectoryDataset.open(tiny_data / f"{split}.zarr") for split in ("train", "validation")]
 
     def run(folder, overrides=(), seed=0, resume=False):
         study = load_study(tiny_config, [*SHORT, *overrides])
-        return ClosureModel(study.model).fit(
-            *datasets, training=study.training, seed=seed, folder=folder, resume=resume
-        )
+        estimator = ClosureEstimator(settings=study.model, training=study.training)
+        return estimator.fit(*datasets, seed=seed, folder=folder, resume=resume)
 
     return run
 
@@ -148,20 +150,19 @@ def test_after_a_new_start_the_new_checkpoints_are_kept(fit, kill, monkeypatch, 
 
 def test_other_data_seed_or_settings_are_refused_with_the_difference(fit, tmp_path, tiny_data, tiny_config):
     fit(tmp_path)
-    with pytest.raises(RunError, match="already holds a fit"):
+    with pytest.raises(RunError, match=r"holds a fit already\. Resume it \(resume=True, --resume\), or choose"):
         fit(tmp_path)
     with pytest.raises(RunError, match="seed: was 0, is now 1"):
         fit(tmp_path, seed=1, resume=True)
     with pytest.raises(RunError, match=r"stage_two\.learning_rate: was 0\.\d+, is now 0\.5"):
         fit(tmp_path, ["training.stage_two.learning_rate=0.5"], resume=True)
+    with pytest.raises(RunError, match=r"model\.closure_dim: was 3, is now 4"):
+        fit(tmp_path, ["model.closure_dim=4"], resume=True)
     study = load_study(tiny_config, SHORT)
+    other, validation = (TrajectoryDataset.open(tiny_data / f"{split}.zarr") for split in ("in_dst", "validation"))
     with pytest.raises(RunError, match=r"training: was '\w{64}', is now '\w{64}'"):
-        ClosureModel(study.model).fit(
-            pipeline.open_split(tiny_data, "in_dst"),
-            pipeline.open_split(tiny_data, "validation"),
-            training=study.training,
-            folder=tmp_path,
-            resume=True,
+        ClosureEstimator(settings=study.model, training=study.training).fit(
+            other, validation, folder=tmp_path, resume=True
         )
 
 
@@ -187,3 +188,30 @@ def test_the_newest_two_checkpoints_are_kept_and_nothing_else(fit, tmp_path):
         "stage_two/step-000000030.ckpt",
         "stage_two/step-000000040.ckpt",
     ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "rows"), [(17, [5, 10, 15, 17]), (15, [5, 10, 15]), (5, [5]), (3, [3]), (1, [1]), (6, [5, 6])]
+)
+def test_the_last_step_is_validated_and_kept_whatever_the_epochs(fit, tmp_path, steps, rows):
+    """A budget need not be a multiple of the steps between two validations."""
+    model = fit(tmp_path, [f"training.{stage}={{steps: {steps}, steps_per_epoch: 5}}" for stage in STAGES])
+    for stage in STAGES:
+        assert [row["step"] for row in model.history[stage]] == rows
+        kept = sorted((tmp_path / stage).glob("*.ckpt"))
+        assert [int(path.stem.split("-")[1]) for path in kept] == rows[-2:]
+        assert all(np.isfinite(row["validation_loss"]) for row in model.history[stage])
+
+
+@pytest.mark.parametrize("step", [0, 4, 5, 14, 15, 16])
+def test_killed_at_any_step_around_a_shorter_last_epoch_it_resumes_to_the_same_bits(
+    fit, kill, monkeypatch, tmp_path, step
+):
+    overrides = [f"training.{stage}={{steps: 17, steps_per_epoch: 5}}" for stage in STAGES]
+    whole = fit(tmp_path / "whole", overrides)
+    for stage, resume in ((StageOne, False), (StageTwo, True)):
+        kill(stage, step)
+        with pytest.raises(Killed):
+            fit(tmp_path / "killed", overrides, resume=resume)
+        monkeypatch.undo()
+    assert_same(fit(tmp_path / "killed", overrides, resume=True), whole)

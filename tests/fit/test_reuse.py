@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from setclosure.model.closure_model import ClosureModel
-from setclosure.experiments import pipeline
 from setclosure.experiments.configuration import load_study
+from setclosure.fit.estimator import ClosureEstimator
 from setclosure.fit.stage_one import StageOne
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 SHORT = [
     "training.stage_one={steps: 10, steps_per_epoch: 5, batch_sets: 6, validation_sets: 4}",
@@ -18,11 +18,12 @@ SHORT = [
 
 @pytest.fixture
 def fit(tiny_config, tiny_data):
-    datasets = [pipeline.open_split(tiny_data, split) for split in ("train", "validation")]
+    datasets = [TrajectoryDataset.open(tiny_data / f"{split}.zarr") for split in ("train", "validation")]
 
     def run(folder, *overrides, reuse=(), seed=0):
         study = load_study(tiny_config, [*SHORT, *overrides])
-        return ClosureModel(study.model).fit(*datasets, training=study.training, seed=seed, folder=folder, reuse=reuse)
+        estimator = ClosureEstimator(settings=study.model, training=study.training)
+        return estimator.fit(*datasets, seed=seed, folder=folder, reuse=reuse)
 
     return run
 
@@ -37,7 +38,10 @@ def no_stage_one(monkeypatch):
     return forbid
 
 
-@pytest.mark.parametrize("change", ["training.stage_two.learning_rate=1e-4", "model.drift.hidden=[8]"])
+@pytest.mark.parametrize(
+    "change",
+    ["training.stage_two.learning_rate=1e-4", "model.dynamics.drift.hidden=[8]", "model.dynamics=euler_maruyama"],
+)
 def test_other_dynamics_on_the_same_closure_are_those_of_a_whole_fit(fit, no_stage_one, tmp_path, change):
     fit(tmp_path / "first")
     whole = fit(tmp_path / "whole", change)
@@ -49,7 +53,7 @@ def test_other_dynamics_on_the_same_closure_are_those_of_a_whole_fit(fit, no_sta
 
 
 def test_a_method_without_an_encoder_has_macrostates_to_take(fit, tmp_path):
-    none = "model={method: none, drift: {hidden: [8]}}"
+    none = "model={method: none, dynamics: {drift: {hidden: [8]}}}"
     fit(tmp_path / "first", none)
     fit(tmp_path / "other", none, "training.stage_two.learning_rate=1e-4", reuse=[tmp_path / "first"])
     assert (tmp_path / "other" / "reused.json").is_file()
@@ -61,7 +65,7 @@ def test_a_method_without_an_encoder_has_macrostates_to_take(fit, tmp_path):
         "model.bandwidth=0.2",
         "training.stage_one.learning_rate=1e-4",
         "training.stage_two.views=1",
-        "training.stage_one.dynamics_weight=0.5",
+        "model.dynamics_weight=0.5",
     ],
 )
 def test_what_would_come_out_otherwise_is_trained(fit, tmp_path, change):

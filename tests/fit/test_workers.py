@@ -4,29 +4,32 @@ import numpy as np
 import pytest
 import torch
 
-from setclosure.dynamics.macro_dynamics import DriftConfig, MacroDynamics
+from setclosure.dynamics.ode import ODEConfig
 from setclosure.errors import TrainingError
-from setclosure.seeds import seeded
-from setclosure.fit.sampling import FrameSampler, PairBatches, Steps
+from setclosure.fit.macrostates import Macrostates
+from setclosure.fit.sampling import Steps, WindowBatches
 from setclosure.fit.settings import StageTwoSettings, TrainerSettings
 from setclosure.fit.stage_two import StageTwo
 from setclosure.fit.trainer import train
+from setclosure.seeds import seeded
+from setclosure.trajectories.transitions import transitions
 
 CPU = TrainerSettings(accelerator="cpu")
 
 
 def macrostates():
     z = np.random.default_rng(0).normal(size=(6, 12, 3)).cumsum(axis=1)
-    return torch.from_numpy(z).float()
+    rows = torch.from_numpy(z).float().flatten(0, 1)
+    return Macrostates(rows, torch.zeros(72, 0), np.full(6, 12), transitions([np.arange(12)] * 6, 1.0, 1.5))
 
 
 def trained(folder, workers, seed=0, **options):
     settings = StageTwoSettings(**{"steps": 12, "steps_per_epoch": 4, "batch_pairs": 16} | options)
-    z = macrostates()
+    known = macrostates()
     with seeded(0, "weights"):
-        dynamics = MacroDynamics(3, 1, DriftConfig(hidden=(8,)))
-    dynamics.set_statistics(z)
-    draw = PairBatches(z, FrameSampler(z[..., :1].numpy(), 0.0, last=False), settings.batch_pairs)
+        dynamics = ODEConfig.parse({"drift": {"hidden": [8]}}).build(3, 1)
+    dynamics.set_statistics(known.z, known.context, *known.pairs)
+    draw = WindowBatches(known, 0.0, settings.batch_pairs, 1)
     steps = Steps(draw, settings.steps, seed, "stage two")
     history = train(
         StageTwo(dynamics, settings), steps, draw(np.random.default_rng(1)), folder, "test", CPU, workers=workers

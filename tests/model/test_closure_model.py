@@ -1,3 +1,5 @@
+"""A trained model is used: what it accepts, what it predicts, and what it says of mistakes."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,54 +7,19 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.model.fits import own_data, small, spread
 
 import setclosure
-from setclosure.model.closure_model import ClosureModel, _worst
-from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.dynamics.rollout import RolloutStatus
-from setclosure.errors import ConfigurationError, DatasetError, MicrostateError, ModelError, RunError
+from setclosure.errors import MicrostateError, ModelError
+from setclosure.model.closure_model import ClosureModel
+from setclosure.model.prediction import worst_of
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.experiments import pipeline
-from setclosure.experiments.configuration import load_study
-
-SMALL = [
-    "training.stage_one={steps: 10, steps_per_epoch: 5, batch_sets: 6, validation_sets: 4}",
-    "training.stage_two={steps: 20, steps_per_epoch: 10, batch_pairs: 32, views: 2}",
-]
 
 
 def x0(seed=0, n=(24, 24, 24)):
     stream = np.random.default_rng(seed)
     return [stream.normal(size=(size, 2)) * 0.3 for size in n]
-
-
-def weights(model):
-    return {key: value.nan_to_num(7.5) for key, value in model.parts.state_dict().items()}
-
-
-def equal(a, b, but=()):
-    a, b = weights(a), weights(b)
-    return all(torch.equal(a[key], b[key]) for key in a if not key.startswith(tuple(but) or "\0"))
-
-
-def spread(microstates):
-    return microstates.points.std(dim=1).mean(dim=1)
-
-
-@pytest.fixture
-def fit(tiny_config, tiny_data):
-    train, validation = (pipeline.open_split(tiny_data, split) for split in ("train", "validation"))
-
-    def run(overrides=(), data=train, validation=validation, **options):
-        study = load_study(tiny_config, [*SMALL, *overrides])
-        return ClosureModel(study.model).fit(data, validation, training=study.training, **options)
-
-    return run
-
-
-def own_ensemble(path, M=4, T=5, N=6, d=2, observables=spread, **options):
-    points = np.random.default_rng(0).normal(size=(M, T, N, d))
-    return TrajectoryDataset.from_arrays(path, points, observables, times=range(T), **options)
 
 
 # ── what it accepts ───────────────────────────────────────────────────────────────────────────────────────────
@@ -98,14 +65,6 @@ def test_times_start_at_zero_and_the_first_frame_is_the_observable(tiny_model):
 # ── mistakes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("use", ["encode", "check", "predict", "save"])
-def test_before_fit_nothing_works_and_it_says_so(use, tmp_path):
-    arguments = {"predict": (x0(), 3), "save": (tmp_path / "m",)}.get(use, (x0(),))
-    with pytest.raises(ModelError, match="has not been trained: call fit"):
-        getattr(ClosureModel(), use)(*arguments)
-    assert not (tmp_path / "m").exists()
-
-
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [
@@ -114,7 +73,6 @@ def test_before_fit_nothing_works_and_it_says_so(use, tmp_path):
         (np.full((5, 2), np.nan), MicrostateError, "microstate 0, particle 0 .*NaN"),
         ([np.zeros((5, 2)), np.full((5, 2), np.inf)], MicrostateError, "microstate 1, particle 0"),
         (np.full((5, 2), 1e300), MicrostateError, "microstate 0, particle 0"),
-        (np.zeros((0, 2)), MicrostateError, "empty"),
         ([], MicrostateError, "no microstates"),
         (np.zeros(5), MicrostateError, r"\(N, d\)"),
         ("x0.npy", MicrostateError, "must be an array of real numbers: got str"),
@@ -141,34 +99,29 @@ def test_far_microstates_are_an_error_or_carry_a_status_but_never_nan(tiny_model
 
 @pytest.mark.parametrize(("steps", "samples"), [(0, 1), (-3, 1), (3.5, 1), (3, 0), (3, 2)])
 def test_wrong_numbers_of_steps_and_samples_are_named(tiny_model, steps, samples):
-    with pytest.raises((ModelError, ConfigurationError), match=r"(steps|samples) is a whole number|no noise"):
+    with pytest.raises(ModelError, match=r"(steps|samples) is a whole number|no noise"):
         tiny_model.predict(x0(), steps, samples=samples)
-
-
-def test_wrong_settings_are_named():
-    with pytest.raises(ConfigurationError, match="did you mean 'closure_dim'"):
-        ClosureModel(closure_dims=3)
-    with pytest.raises(ModelError, match="not both"):
-        ClosureModel(setclosure.ModelSettings(), closure_dim=3)
 
 
 # ── observables ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_observable_that_is_not_registered_can_be_given(fit, tmp_path):
-    data = own_ensemble(tmp_path / "own.zarr", observables=np.random.default_rng(0).normal(size=(4, 5)))
-    model = fit(data=data, validation=None)
-    model.save(tmp_path / "model")
+def test_an_observable_that_is_not_registered_can_be_given(tmp_path):
+    data = own_data(tmp_path / "own.zarr", observables=np.random.default_rng(0).normal(size=(4, 5)))
+    small().fit(data).save(tmp_path / "model")
     x = np.zeros((2, 6, 2)) + np.arange(6)[:, None]
     loaded = ClosureModel.load(tmp_path / "model")
+    assert not loaded.can_observe
     with pytest.raises(ModelError, match=r"trained on given values of observable_0, .* pass observables= of"):
         loaded.predict(x, 3)
     given = loaded.predict(x, 3, observables=loaded_values(x))
     function = ClosureModel.load(tmp_path / "model", observable=spread).predict(x, 3)
     assert np.allclose(given.observables, function.observables)
-    assert loaded.encode(x).shape == (2, 3)  # needs no observable
+    assert loaded.encode(x).shape == (2, 2)  # needs no observable
     with pytest.raises(ModelError, match=r"shape \(3,\); expected \(2, 1\)|shape \(3, 1\); expected \(2, 1\)"):
         loaded.predict(x, 3, observables=[1.0, 2.0, 3.0])
+    with pytest.raises(ModelError, match="observables cannot be read as an array of numbers"):
+        loaded.predict(x, 3, observables=["high", "low"])
     flat = loaded.predict(x, 3, observables=loaded_values(x)[:, 0])  # one number for each microstate will do
     assert np.array_equal(flat.observables, given.observables)
     one = loaded.predict(x[0], 3, observables=loaded_values(x)[0, 0])  # and a number for one
@@ -194,96 +147,210 @@ def test_an_observable_of_another_shape_or_without_a_value_is_named(tiny_run, fu
         model.predict(x0(), 3)
 
 
-# ── fitting ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_seed_fixes_every_number_and_another_seed_gives_others(fit):
-    first, again, other = fit(seed=3), fit(seed=3), fit(seed=4)
-    assert equal(first, again)
-    assert not any(
-        torch.equal(a, b)
-        for (key, a), b in zip(weights(first).items(), weights(other).values(), strict=True)
-        if key.endswith("weight") and a.ndim == 2
-    )
-
-
-def test_fit_without_a_folder_leaves_nothing_behind(fit, tmp_path, monkeypatch):
-    (tmp_path / "here").mkdir()
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    fit()
-    assert list((tmp_path / "here").iterdir()) == []
-    assert list((tmp_path / "tmp").iterdir()) == []
-
-
-def test_microstates_from_disk_give_the_same_weights_as_from_memory(fit):
-    assert equal(fit(), fit(["training.memory_gib=1e-9"]))
-
-
-def test_validation_data_change_no_weight_and_no_statistic(fit, tiny_data):
-    other = pipeline.open_split(tiny_data, "diff_init")
-    a, b = fit(), fit(validation=other)
-    assert equal(a, b)
-    assert a.history["stage_one"][0]["train_loss"] == b.history["stage_one"][0]["train_loss"]
-    assert a.history["stage_one"][0]["validation_loss"] != b.history["stage_one"][0]["validation_loss"]
-
-
-def test_a_single_ensemble_is_split_by_trajectory(fit, tmp_path):
-    model = fit(data=own_ensemble(tmp_path / "own.zarr", M=5, observables="extension"), validation=None)
-    assert len(model.history["stage_two"]) == 2
-    from setclosure.fit.training import _splits
-
-    parts = _splits(own_ensemble(tmp_path / "b.zarr", M=5), None, 0, 1.0)
-    assert sorted(np.concatenate([part.trajectories for part in parts])) == [0, 1, 2, 3, 4]
-    assert [len(part.trajectories) for part in parts] == [4, 1]
-
-
-def test_data_that_cannot_be_fitted_are_named(fit, tmp_path):
-    with pytest.raises(DatasetError, match="1 usable trajectories; training needs at least two"):
-        fit(data=own_ensemble(tmp_path / "one.zarr", M=1), validation=None)
-    with pytest.raises(DatasetError, match="at least two frames"):
-        own_ensemble(tmp_path / "frame.zarr", T=1)
-
-
-@pytest.mark.parametrize("options", [{"d": 3}, {"observables": spread}, {"T": 5, "species": [0, 0, 0, 1, 1, 1]}])
-def test_a_validation_ensemble_of_another_kind_is_named(fit, tmp_path, options):
-    other = own_ensemble(tmp_path / "other.zarr", **{"observables": "pair_energy"} | options)
-    with pytest.raises(DatasetError, match="validation"):
-        fit(validation=other)
-
-
-def test_arguments_of_fit_are_checked(tmp_path):
-    data = own_ensemble(tmp_path / "own.zarr")
-    for changes, message in (
-        ({"data set": np.zeros((4, 5, 6, 2))}, r"data set is a ndarray; fit takes an TrajectoryDataset: TrajectoryDataset\.from_arrays"),
-        ({"validation": np.zeros(3)}, "validation is a ndarray; fit takes an TrajectoryDataset"),
-        ({"seed": -1}, "seed is a whole number of at least 0; got -1"),
-        ({"resume": True}, "give folder="),
-    ):
-        with pytest.raises(ModelError, match=message):
-            ClosureModel().fit(**{"data set": data} | changes)
-    with pytest.raises(ConfigurationError, match=r"stage_one\.stepps: unknown key; did you mean 'steps'"):
-        ClosureModel().fit(data, training={"stage_one": {"stepps": 3}})
-
-
-def test_a_dict_says_how_to_train(tmp_path):
-    data = own_ensemble(tmp_path / "own.zarr")
-    training = {"stage_one": {"steps": 2, "batch_sets": 4}, "stage_two": {"steps": 3, "batch_pairs": 8}}
-    model = ClosureModel(closure_dim=2, observable=spread).fit(data, training=training)
-    assert [rows[-1]["step"] for rows in model.history.values()] == [2, 3]
-
-
-def test_a_folder_of_another_fit_is_refused(fit, tmp_path):
-    fit(folder=tmp_path)
-    with pytest.raises(RunError, match="resume=True"):
-        fit(folder=tmp_path)
-
-
 def test_the_worst_view_and_its_first_frame_stand_for_all():
     ok, diverged, outside = (int(s) for s in (RolloutStatus.OK, RolloutStatus.DIVERGED, RolloutStatus.OUTSIDE))
     status = np.array([[ok, outside, outside], [outside, diverged, diverged], [ok, ok, ok]])
     step = np.array([[-1, 7, 3], [1, 9, 8], [-1, -1, -1]])
-    worst, first = _worst(status, step)
+    worst, first = worst_of(status, step)
     assert worst[:, 0].tolist() == [outside, diverged, ok]
     assert first[:, 0].tolist() == [3, 8, -1]
+
+
+# ── times, context, check ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory):
+    """A model of noisy trajectories at several temperatures, under a field that changes."""
+    stream = np.random.default_rng(0)
+    context = {"temperature": stream.uniform(1, 2, 6), "field": stream.normal(size=(6, 8))}
+    data = own_data(
+        tmp_path_factory.mktemp("driven") / "data.zarr",
+        M=6,
+        T=8,
+        times=0.5 * np.arange(8),
+        time_unit="ps",
+        context=context,
+        context_units={"temperature": "K"},
+        observables="extension",
+        name="a driven gas",
+    )
+    return small().fit(data)
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    data = own_data(tmp_path_factory.mktemp("noisy") / "data.zarr", observables="extension")
+    return small(dynamics="euler_maruyama", symmetry="euclidean").fit(data)
+
+
+@pytest.fixture
+def starts():
+    return np.random.default_rng(1).normal(size=(3, 6, 2))
+
+
+CONTEXT = {"temperature": 1.5, "field": 0.2}
+
+
+def test_steps_are_times_one_time_step_apart(tiny_model, starts):
+    by_steps = tiny_model.predict(starts, 4)
+    for first in (0.0, 17.0, -3.1):
+        by_times = tiny_model.predict(starts, times=first + 0.2 * np.arange(5))
+        assert np.array_equal(by_times.observables, by_steps.observables)
+        assert np.allclose(by_times.times, by_steps.times, atol=1e-12)
+        assert by_times.times[0] == 0
+
+
+def test_times_between_frames_are_those_that_are_asked_for(tiny_model, starts):
+    """Without substeps a frame costs one Euler step of the size that is asked for."""
+    model = tiny_model
+    step = model.facts.time_step
+    out = model.predict(starts, times=[1.0, 1.0 + 3 * step, 1.0 + 3.5 * step])
+    assert np.allclose(out.times, [0, 3 * step, 3.5 * step])
+    assert out.observables.shape == (3, 1, 3, 1)
+    one, three = (model.predict(starts, times=[0, n * step]).observables[:, 0] for n in (1, 3))
+    assert np.allclose(three[:, 1] - three[:, 0], 3 * (one[:, 1] - one[:, 0]), rtol=1e-3, atol=1e-6)
+    assert np.array_equal(out.observables[:, 0, 1], three[:, 1])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "give either steps"),
+        ({"steps": 3, "times": [0, 1]}, "give either steps"),
+        ({"times": [0.0]}, r"times have shape \(1,\); expected \(H \+ 1,\)"),
+        ({"times": [0.0, 1.0, 1.0]}, "numbers that rise"),
+        ({"times": [0.0, np.nan]}, "finite numbers"),
+        ({"times": [[0.0, 1.0]]}, r"times have shape \(1, 2\)"),
+        ({"times": ["soon", "later"]}, "times cannot be read as an array of numbers"),
+    ],
+)
+def test_wrong_times_are_named(tiny_model, starts, options, words):
+    with pytest.raises(ModelError, match=words):
+        tiny_model.predict(starts, **options)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"temperature": np.full(5, 1.5), "field": np.full((3, 1), 0.2)},
+        {"field": np.full((3, 5), 0.2), "temperature": [1.5] * 5},
+        [1.5, 0.2],
+        np.broadcast_to([1.5, 0.2], (5, 2)),
+        np.broadcast_to([1.5, 0.2], (3, 1, 2)),
+        np.broadcast_to([1.5, 0.2], (3, 5, 2)),
+    ],
+)
+def test_a_context_may_be_given_as_numbers_schedules_and_arrays(driven, starts, same):
+    expected = driven.predict(starts, 4, context=CONTEXT)
+    assert np.array_equal(driven.predict(starts, 4, context=same).observables, expected.observables)
+
+
+def test_each_start_and_each_frame_has_its_own_context(driven, starts):
+    schedule = np.array([[0.0, 0, 0, 0, 0], [0.0, 0, 5, 0, 0], [5.0, 5, 5, 5, 5]])
+    together = driven.predict(starts, 4, context={"temperature": 1.5, "field": schedule})
+    for b in range(3):
+        alone = driven.predict(starts[b], 4, context={"temperature": 1.5, "field": schedule[b]})
+        assert np.allclose(alone.observables[0], together.observables[b], rtol=1e-5)
+    zero = driven.predict(starts[1], 4, context={"temperature": 1.5, "field": 0.0}).observables[0]
+    changed = ~np.isclose(together.observables[1, 0, :, 0], zero[0, :, 0], rtol=1e-5)
+    assert changed.tolist() == [False, False, False, True, True]  # that of frame 2 holds from there to frame 3
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [
+        (None, r"trained with the context temperature, field: pass context=\{'temperature': …\}"),
+        ({"temperature": 1.0}, r"the context has \['temperature'\]; this model was trained with \['field', 'temp"),
+        (CONTEXT | {"colour": 1.0}, "colour"),
+        (CONTEXT | {"field": np.zeros(4)}, r"context 'field' has shape \(4,\); .* \(5,\) for all starts, \(3, 1\) or"),
+        (CONTEXT | {"field": np.nan}, "NaN or infinite"),
+        (CONTEXT | {"field": "strong"}, "the context 'field' cannot be read as an array of numbers"),
+        ([1.0], r"the context has shape \(1,\); expected \(2,\), \(5, 2\), \(3, 1, 2\) or \(3, 5, 2\)"),
+        (np.zeros((4, 2)), r"shape \(4, 2\)"),
+        (["hot", "strong"], "the context cannot be read as an array of numbers"),
+    ],
+)
+def test_a_context_that_does_not_fit_is_named(driven, starts, context, words):
+    with pytest.raises(ModelError, match=words):
+        driven.predict(starts, 4, context=context)
+
+
+def test_a_model_without_context_takes_none(tiny_model, starts):
+    with pytest.raises(ModelError, match="trained without context; leave context= out"):
+        tiny_model.predict(starts, 2, context={"temperature": 1.0})
+    assert np.array_equal(tiny_model.predict(starts, 2, context={}).times, tiny_model.predict(starts, 2).times)
+
+
+def test_without_the_check_the_same_is_predicted_and_nothing_is_compared(tiny_model, starts, monkeypatch):
+    whole = tiny_model.predict(starts, 4)
+    monkeypatch.setattr(type(tiny_model.parts.autoencoder), "score", lambda *_: pytest.fail("the start was scored"))
+    fast = tiny_model.predict(starts, 4, check=False)
+    assert np.array_equal(fast.observables, whole.observables)
+    assert fast.check is None
+    assert "X_0 was not compared with the training range" in fast.message(0)
+
+
+def test_samples_belong_to_the_seed_and_start_in_one_view_each(noisy, starts):
+    first = noisy.predict(starts, 4, samples=5, seed=1)
+    assert first.observables.shape == (3, 5, 5, 1)
+    assert np.array_equal(noisy.predict(starts, 4, samples=5, seed=1).observables, first.observables)
+    assert not np.array_equal(noisy.predict(starts, 4, samples=5, seed=2).observables, first.observables)
+    assert len(np.unique(first.observables[0, :, -1])) == 5
+    assert len(np.unique(first.closure[0, :, 0, 0].round(6))) == 5  # five of the eight views
+    nine = noisy.predict(starts, 4, samples=9).closure[0, :, 0]
+    assert np.array_equal(nine[0], nine[8])
+
+
+# ── what it says about itself ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_repr_of_a_model_names_method_observables_context_and_particles(driven, noisy):
+    assert repr(driven) == (
+        "ClosureModel of a driven gas: method 'density', 2 numbers of closure\n"
+        "  predicts extension, given temperature, field, every 0.5 ps, without noise\n"
+        "  reads particles of particles with features x, y"
+    )
+    assert "every 1, with noise" in repr(noisy)
+
+
+def test_repr_of_the_data_says_what_is_in_them(tmp_path):
+    data = own_data(
+        tmp_path / "gas.zarr",
+        M=3,
+        T=4,
+        times=0.5 * np.arange(4),
+        time_unit="ps",
+        observables="extension",
+        name="a gas",
+        species=[0, 0, 0, 1, 1, 1],
+        species_names=("A", "B"),
+        context={"temperature": 300.0},
+        context_units={"temperature": "K"},
+    )
+    assert repr(data) == (
+        f"TrajectoryDataset {tmp_path / 'gas.zarr'}: a gas\n"
+        "  3 trajectories of 4 frames, 0.5 ps apart\n"
+        "  6 particles of A, B; features x, y\n"
+        "  observables extension\n"
+        "  context temperature (K)"
+    )
+
+
+def test_repr_of_a_prediction_counts_starts_by_their_worst_path(driven, noisy, starts):
+    text = repr(driven.predict(starts, 4, context=CONTEXT))
+    assert text.startswith("Prediction of extension from 3 starts: 4 frames, to time 2 ps\n")
+    prediction = noisy.predict(starts, 4, samples=2)
+    ok, diverged, outside = (int(s) for s in (RolloutStatus.OK, RolloutStatus.DIVERGED, RolloutStatus.OUTSIDE))
+    prediction.status[:] = [[ok, ok], [outside, diverged], [ok, outside]]
+    text = repr(prediction)
+    assert "from 3 starts, 2 samples each: 4 frames, to time 4\n" in text
+    assert "  1 ok, 1 outside the training range, 1 diverged\n" in text
+    assert f"{int((~prediction.check.inside).sum())} of the starts are outside the training range" in text
+    assert len(prediction) == 3
+
+
+def test_the_first_frames_of_a_prediction_carry_names_and_units(driven, starts):
+    prediction = driven.predict(starts, 4, context=CONTEXT)
+    assert prediction.observable_names == ("extension",)
+    assert prediction.time_unit == "ps"

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from setclosure.model import autoencoder
 from setclosure.model.range_check import RangeCheck, TrainingRange
-from setclosure.experiments.pipeline import open_split
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 
 def usual(tiny_data):
-    data = open_split(tiny_data, "train")
+    data = TrajectoryDataset.open(tiny_data / "train.zarr")
     return data.microstates(np.arange(8), np.full(8, 3))
 
 
@@ -53,12 +54,28 @@ def test_the_check_of_a_microstate_does_not_depend_on_its_batch_mates(tiny_model
     assert np.allclose(together.distance, np.concatenate([check.distance for check in alone]), atol=1e-3)
 
 
+@pytest.mark.parametrize("pairs", [1, 1000, 2000])
+def test_a_check_in_batches_is_that_of_one_by_one(tiny_model, tiny_data, monkeypatch, pairs):
+    """How many microstates are scored at once is a matter of memory alone; sets of different sizes among them."""
+    x = list(usual(tiny_data).points.numpy())
+    x[1], x[4] = x[1][:7], x[4][:15]
+    whole = tiny_model.check(x)
+    monkeypatch.setattr(autoencoder, "SCORE_PAIRS", pairs)
+    in_batches = tiny_model.check(x)
+    alone = [tiny_model.check(one) for one in x]
+    for other in (in_batches.kl, np.concatenate([check.kl for check in alone])):
+        assert np.allclose(whole.kl, other, rtol=1e-4, atol=1e-4)
+    assert np.array_equal(in_batches.inside, whole.inside)
+
+
 def test_limits_are_quantiles_between_different_trajectories():
     region = TrainingRange(2, 512)
     z = torch.zeros(20, 30, 2)
     z[:, :, 0] = torch.arange(20.0)[:, None]  # trajectory m stays at m, so its neighbours are one apart
-    by_view = torch.stack([z, z])  # views of one trajectory must not count as two trajectories
-    region.fit(by_view, [torch.linspace(0, 1, 101)], np.random.default_rng(0))
+    by_view = torch.cat([z, z]).flatten(0, 1)  # views of one trajectory must not count as two trajectories
+    trajectory = torch.arange(20).repeat_interleave(30).repeat(2)
+    first = (torch.arange(30) == 0).repeat(40)
+    region.fit(by_view, trajectory, first, [torch.linspace(0, 1, 101)], np.random.default_rng(0))
     kl_limit, distance_limit = region.limits.tolist()
     assert kl_limit == pytest.approx(0.99)
     assert 9 <= distance_limit <= 10  # trajectories 10 … 19 against 0 … 9
@@ -70,7 +87,22 @@ def test_limits_are_quantiles_between_different_trajectories():
 
 def test_a_method_without_a_density_is_judged_by_distance_alone():
     region = TrainingRange(1, 64)
-    region.fit(torch.randn(6, 5, 1), [torch.zeros(0)], np.random.default_rng(0))
+    trajectory, first = torch.arange(6).repeat_interleave(5), (torch.arange(5) == 0).repeat(6)
+    region.fit(torch.randn(30, 1), trajectory, first, [torch.zeros(0)], np.random.default_rng(0))
     check = region.check(torch.tensor([[0.0], [50.0]]), torch.full((2,), float("nan")))
     assert check.inside.tolist() == [True, False]
     assert np.isnan(check.kl_limit)
+
+
+def test_a_limit_is_the_larger_of_that_of_first_frames_and_that_of_all():
+    """Starts of ten trajectories of different lengths lie far apart, and all end at the same place."""
+    lengths = torch.tensor([200 + 10 * m for m in range(10)])
+    trajectory = torch.arange(10).repeat_interleave(lengths)
+    first = torch.zeros(len(trajectory), dtype=torch.bool)
+    first[lengths.cumsum(0) - lengths] = True
+    z = torch.where(first, 100.0 * (1 + trajectory), 0.0)[:, None]
+    region = TrainingRange(1, 512)
+    region.fit(z, trajectory, first, [], np.random.default_rng(0))
+    assert 400 <= region.limits[1] <= 500  # starts at 600 … 1000 against 100 … 500
+    assert (region.reference > 0).sum() >= 256
+    assert region.check(torch.tensor([[0.0], [2000.0]]), torch.zeros(2)).inside.tolist() == [True, False]

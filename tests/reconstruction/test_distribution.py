@@ -7,9 +7,9 @@ import torch
 
 from setclosure.decoders.gaussian_mixture import GaussianMixture
 from setclosure.decoders.spline_flow import SplineFlow
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.reconstruction.distribution import DistributionConfig, DistributionReconstruction
 from setclosure.reconstruction.target_density import TargetDensity
+from setclosure.sets.microstates import MicrostateBatch
 
 
 def _batch():
@@ -84,6 +84,43 @@ def test_each_species_is_decoded_from_its_own_embedding():
     (grad,) = torch.autograd.grad(loss[0], embeddings)
     assert (grad[0].abs().sum(-1) > 0).all()
     assert (grad[1] == 0).all()
+
+
+def test_a_species_that_is_not_there_is_left_out_and_an_empty_set_has_no_loss():
+    batch, decoder = _batch(), _decoder()
+    embeddings = torch.randn(3, 2, 3, dtype=torch.float64, requires_grad=True)
+    weights = torch.cat([batch.weights[:1]] * 3)
+    weights[1, 1], weights[2] = 0.0, 0.0
+    sparse = MicrostateBatch(torch.cat([batch.points[:1]] * 3), weights)
+    one = MicrostateBatch(sparse.points, weights[:, :1])
+    reconstruction = DistributionReconstruction(0.2, 20_000)
+    loss = reconstruction.loss(sparse, embeddings, decoder, torch.Generator().manual_seed(0))
+    of_first = reconstruction.loss(one, embeddings[:, :1], decoder, torch.Generator().manual_seed(1))
+    assert loss[1].item() == pytest.approx(of_first[1].item(), abs=0.03)
+    assert abs(loss[0].item() - of_first[0].item()) > 0.06  # where it is there, it counts
+    assert loss[2] == 0
+    (gradient,) = torch.autograd.grad(loss.sum(), embeddings)
+    assert torch.isfinite(gradient).all()
+    assert (gradient[1, 1] == 0).all()
+    assert (gradient[2] == 0).all()
+    score = reconstruction.score(sparse, embeddings, decoder, torch.Generator().manual_seed(0))
+    assert torch.isfinite(score).all()
+    assert score[2] == 0
+
+
+def test_the_score_of_a_set_is_that_which_it_has_alone():
+    batch, decoder = _batch(), _decoder()
+    embeddings = torch.randn(2, 2, 3, dtype=torch.float64)
+    reconstruction = DistributionReconstruction(0.2, 50)
+    with torch.no_grad():
+        together = reconstruction.score(batch, embeddings, decoder, torch.Generator().manual_seed(0))
+        alone = [
+            reconstruction.score(batch[b : b + 1], embeddings[b : b + 1], decoder, torch.Generator().manual_seed(0))
+            for b in range(2)
+        ]
+        other = reconstruction.kl(batch, embeddings, decoder, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(together, torch.cat(alone))
+    assert not torch.allclose(together[1], other[1])  # kl draws numbers of its own for each
 
 
 @pytest.mark.parametrize("d", [1, 2])

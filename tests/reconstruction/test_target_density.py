@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import chisquare, kstest, norm
 
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.reconstruction.target_density import TargetDensity
+from setclosure.sets.microstates import MicrostateBatch
 
 
 def _ragged(dtype=torch.float64):
@@ -44,7 +44,7 @@ def test_log_prob_is_scipys(bandwidth, chunk_size):
 @pytest.mark.parametrize(("d", "n"), [(1, 4001), (2, 601)])
 def test_integrates_to_one(d, n):
     batch = _ragged()
-    batch = batch.with_points(batch.points[..., :d])
+    batch = MicrostateBatch(batch.points[..., :d], batch.weights)
     axis = torch.linspace(-6.0, 6.0, n, dtype=torch.float64)
     grid = torch.cartesian_prod(*[axis] * d).view(1, 1, -1, d).expand(2, 2, -1, d)
     total = TargetDensity(batch, 0.2).log_prob(grid).exp().sum(-1) * (12.0 / (n - 1)) ** d
@@ -109,3 +109,34 @@ def test_samples_depend_on_the_generator_alone():
     assert torch.equal(first, second)
     assert not torch.equal(first, q.sample(10, torch.Generator().manual_seed(6)))
     assert first.shape == (2, 2, 10, 2)
+
+
+def test_shared_random_numbers_give_each_microstate_what_it_has_alone():
+    batch = _ragged()
+    together = TargetDensity(batch, 0.1).sample(50, torch.Generator().manual_seed(5), shared=True)
+    for b in range(2):
+        alone = TargetDensity(batch[b : b + 1], 0.1).sample(50, torch.Generator().manual_seed(5))
+        assert torch.equal(together[b], alone[0])
+        shared = TargetDensity(batch[b : b + 1], 0.1).sample(50, torch.Generator().manual_seed(5), shared=True)
+        assert torch.equal(together[b], shared[0])
+    own = TargetDensity(batch, 0.1).sample(50, torch.Generator().manual_seed(5))
+    assert not torch.equal(own[1], together[1])
+
+
+def test_species_draw_numbers_of_their_own_though_microstates_share_them():
+    x = torch.zeros(3, 4, 2, dtype=torch.float64)
+    batch = MicrostateBatch(x, torch.full((3, 2, 4), 0.25, dtype=torch.float64))
+    drawn = TargetDensity(batch, 1.0).sample(20, torch.Generator().manual_seed(0), shared=True)
+    assert torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(drawn[0, 0], drawn[0, 1])
+
+
+def test_a_species_without_particles_is_sampled_without_an_error_and_has_no_density():
+    batch = MicrostateBatch.from_arrays([np.ones((3, 2)), np.zeros((0, 2))], n_species=2, dtype=torch.float64)
+    q = TargetDensity(batch, 0.1)
+    x = q.sample(7, torch.Generator().manual_seed(0))
+    assert torch.isfinite(x).all()
+    log_q = q.log_prob(x)
+    assert torch.isfinite(log_q[0, 0]).all()
+    assert (log_q[0, 1] == -torch.inf).all()
+    assert (log_q[1] == -torch.inf).all()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setclosure.errors import MicrostateError
+from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateBatch, as_microstates
 
 
@@ -46,8 +47,6 @@ def test_one_set_an_array_of_sets_and_a_list_of_sets_mean_the_same():
 @pytest.mark.parametrize(
     ("x", "options", "says"),
     [
-        (np.zeros((0, 2)), {}, "microstate 0 is empty"),
-        ([np.zeros((2, 2)), np.zeros((0, 2))], {}, "microstate 1 is empty"),
         ([], {}, "at least one"),
         (np.array([[0.0, np.nan]]), {}, "microstate 0, particle 0"),
         ([np.zeros((2, 2)), np.array([[0.0, 0.0], [np.inf, 0.0]])], {}, "microstate 1, particle 1"),
@@ -56,7 +55,21 @@ def test_one_set_an_array_of_sets_and_a_list_of_sets_mean_the_same():
         (np.zeros((2, 2, 2, 2)), {}, r"\(B, N, d\)"),
         ("particles", {}, "numbers"),
         ([["a", "b"]], {}, "numbers"),
-        (np.zeros((3, 2)), {"species": [0, 0, 2]}, "no particle of species 1"),
+        (np.zeros((3, 0)), {}, "the same positive number"),
+        (np.zeros((3, 2)), {"species": [0, 0, -1]}, "run from -1 to 0; expected 0 to 0"),
+        (np.zeros((3, 2)), {"features": ("x", "y", "z")}, "points have 2 features and these are described as 3"),
+        (np.zeros((3, 2)), {"features": ("v", "x"), "roles": ("vector", "position")}, "position first"),
+        (np.zeros((3, 2)), {"cell": [1.0, 2.0, 3.0]}, r"lengths \(2,\) or a matrix"),
+        (np.zeros((3, 2)), {"cell": [1.0, -2.0]}, "negative length"),
+        (np.zeros((3, 2)), {"cell": [1.0, np.nan]}, "NaN or infinite"),
+        (np.zeros((3, 2)), {"cell": [[1.0, 1.0], [2.0, 2.0]]}, "parallel"),
+        (
+            np.zeros((2, 3, 2)),
+            {"cell": np.ones((3, 2, 2)) + np.eye(2)},
+            r"2 microstates and cells of shape \(3, 2, 2\)",
+        ),
+        (np.zeros((2, 3, 2)), {"cell": np.ones((3, 2))}, r"2 microstates and cells of shape \(3, 2, 2\)"),
+        (np.zeros((2, 3, 2)), {"cell": np.ones((2, 2, 2, 2)) + np.eye(2)}, r"cells of shape \(2, 2, 2, 2\)"),
         (np.zeros((3, 2)), {"species": [0, 1, 3], "n_species": 2}, "expected 0 to 1"),
         (np.zeros((3, 2)), {"masses": [1.0, 0.0, 1.0]}, "positive"),
         (np.zeros((3, 2)), {"masses": [1.0, 1.0]}, "one value for each particle"),
@@ -102,6 +115,104 @@ def test_a_batch_made_by_the_user_is_checked_where_it_enters(batch, says):
 def test_a_batch_in_double_precision_becomes_single():
     batch = MicrostateBatch.from_points(torch.zeros(2, 3, 2, dtype=torch.float64))
     assert as_microstates(batch).points.dtype is torch.float32
+
+
+def test_a_species_may_lack_particles_and_a_microstate_may_be_empty():
+    sets = [np.ones((3, 2)), np.zeros((0, 2)), np.full((1, 2), 4.0)]
+    batch = MicrostateBatch.from_arrays(sets, species=[[0, 0, 2], [], [1]], n_species=3)
+    assert batch.counts.tolist() == [3, 0, 1]
+    assert batch.present.tolist() == [[True, False, True], [False] * 3, [False, True, False]]
+    assert batch.weights.sum(-1).tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    assert batch.particle_weights.sum(-1).tolist() == [1, 0, 1]
+    assert MicrostateBatch.from_arrays(np.zeros((3, 2)), species=[0, 0, 2]).n_species == 3
+    alone = MicrostateBatch.from_arrays(np.zeros((0, 2)))
+    assert (len(alone), alone.counts.tolist(), alone.n_features) == (1, [0], 2)
+
+
+def test_mean_and_standard_deviation_are_those_of_the_particles_and_ignore_padding():
+    stream = np.random.default_rng(0)
+    sets = [stream.normal(size=(n, 2)) * [1.0, 5.0] + 10 for n in (4, 9, 1)]
+    batch = MicrostateBatch.from_arrays(sets, dtype=torch.float64)
+    junk = MicrostateBatch(batch.points.masked_fill(~batch.mask[..., None], 1e6), batch.weights)
+    for one in (batch, junk):
+        np.testing.assert_allclose(one.mean(), [x.mean(0) for x in sets])
+        np.testing.assert_allclose(one.standard_deviation(), [x.std(0) for x in sets], atol=1e-12)
+
+
+def test_mean_weighs_particles_by_mass_and_every_species_that_is_there_alike():
+    x = np.array([[0.0], [3.0], [10.0]])
+    heavy = MicrostateBatch.from_arrays(x, masses=[2.0, 1.0, 1.0], dtype=torch.float64)
+    assert heavy.mean().item() == pytest.approx(13 / 4)
+    assert heavy.standard_deviation().item() == pytest.approx(np.sqrt((9 + 100) / 4 - (13 / 4) ** 2))
+    kinds = MicrostateBatch.from_arrays(x, species=[0, 0, 2], n_species=3, dtype=torch.float64)
+    assert kinds.mean().item() == pytest.approx((1.5 + 10) / 2)
+
+
+def test_an_empty_microstate_has_a_mean_and_spread_of_zero():
+    batch = MicrostateBatch.from_arrays([np.ones((2, 2)), np.zeros((0, 2))])
+    assert batch.mean().tolist() == [[1, 1], [0, 0]]
+    assert batch.standard_deviation().tolist() == [[0, 0], [0, 0]]
+
+
+def test_features_and_cell_stay_with_the_particles():
+    roles = Features(2, 1, 1)
+    cells = np.stack([np.diag([3.0, 4.0]), np.diag([5.0, 0.0])])
+    batch = MicrostateBatch.from_arrays(np.random.default_rng(0).normal(size=(2, 6, 5)), features=roles, cell=cells)
+    for same in (
+        batch[:],
+        batch.to(torch.float64),
+        batch.permuted(),
+        batch.with_points(batch.points + 1),
+        batch.with_weights(batch.weights),
+        as_microstates(batch),
+    ):
+        assert same.roles == roles
+        assert np.array_equal(same.cell, cells)
+    assert np.array_equal(batch[[1]].cell, cells[1:])
+    assert batch.to(torch.float64).cell.dtype is torch.float64
+
+
+def test_lengths_of_a_box_are_those_of_a_cell_for_all():
+    x = np.zeros((3, 4, 2))
+    boxes = [
+        MicrostateBatch.from_arrays(x, cell=cell).cell
+        for cell in ([3.0, 4.0], np.diag([3.0, 4.0]), [[3.0, 4.0]] * 3, [np.diag([3.0, 4.0])] * 3)
+    ]
+    assert boxes[0].shape == (3, 2, 2)
+    assert boxes[0][1].tolist() == [[3.0, 0.0], [0.0, 4.0]]
+    assert all(torch.equal(box, boxes[0]) for box in boxes)
+
+
+def test_a_batch_shares_no_memory_with_the_arrays_it_was_made_from():
+    x, masses, cell = np.ones((2, 3, 2)), np.ones((2, 3)), np.diag([3.0, 4.0])
+    batch = MicrostateBatch.from_arrays(x, masses=masses, cell=cell, dtype=torch.float64)
+    for array in (x, masses, cell):
+        array[:] = 7.0
+    assert (batch.points == 1).all()
+    assert batch.cell[0].tolist() == [[3.0, 0.0], [0.0, 4.0]]
+
+
+def test_permuted_particles_are_the_same_set_in_another_order():
+    batch = MicrostateBatch.from_arrays(
+        np.random.default_rng(0).normal(size=(3, 8, 2)), species=np.arange(24).reshape(3, 8) % 2
+    )
+    other = batch.permuted(torch.Generator().manual_seed(0))
+    assert not torch.equal(other.points, batch.points)
+    for b in range(3):
+        pairs = [
+            sorted(map(tuple, torch.cat([one.points[b], one.weights[b].T], dim=1).tolist())) for one in (batch, other)
+        ]
+        assert pairs[0] == pairs[1]
+    orders = {tuple(torch.cdist(other.points[b], batch.points[b]).argmin(1).tolist()) for b in range(3)}
+    assert len(orders) == 3  # each has an order of its own
+
+
+def test_repr_says_what_it_holds():
+    batch = MicrostateBatch.from_arrays(np.zeros((2, 3, 2)), features=("x", "charge"), roles=("position", "scalar"))
+    assert repr(batch) == (
+        "MicrostateBatch of 2 microstates: up to 3 particles of 1 species, features x, charge, torch.float32 on cpu"
+    )
+    assert "in a cell" in repr(MicrostateBatch.from_arrays(np.zeros((2, 3, 2)), cell=[1.0, 1.0]))
 
 
 def test_species_are_whole_numbers():

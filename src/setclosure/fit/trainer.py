@@ -79,6 +79,9 @@ class _Recorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = time.monotonic()
         self.advance(trainer.global_step, "")
+        # Checkpoints are written when an epoch is over, but Lightning goes on inside that epoch after a resume: its
+        # first epoch would end after one step, and validations would lie elsewhere than without the kill.
+        trainer.fit_loop.epoch_loop.batch_progress.reset_on_run()
         trainer.should_stop = self.exhausted  # stopped already, before a resume
 
     def on_train_batch_end(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from setclosure.errors import ModelError
-from setclosure.model.context import read_context
+from setclosure.model.context import as_numbers, read_context
 from setclosure.model.facts import ModelFacts
 from setclosure.model.files import ModelFile, read_model, write_model
 from setclosure.model.parts import ModelParts
@@ -270,7 +270,7 @@ class ClosureModel:
         if times is None:
             _require_whole("steps", steps, 1)
             return torch.ones(int(steps or 1)), np.arange(int(steps or 1) + 1) * step
-        given = np.asarray(times, dtype=np.float64)
+        given = as_numbers(times, "times")
         if given.ndim != 1 or len(given) < 2 or not np.isfinite(given).all() or (np.diff(given) <= 0).any():
             raise ModelError(f"times have shape {given.shape}; expected (H + 1,) finite numbers that rise.")
         dt = np.diff(given)
@@ -295,7 +295,7 @@ class ClosureModel:
     def _macrostates(self, batch: MicrostateBatch, observables: Any, rotation: Tensor | None) -> Tensor:
         """Give the macrostates z = [z̄, ẑ] of microstates, ``(B, D)``."""
         o = len(self.facts.observable_names)
-        z_bar = self.observe(batch) if observables is None else np.asarray(observables, dtype=np.float64)
+        z_bar = self.observe(batch) if observables is None else as_numbers(observables, "observables")
         if z_bar.ndim < 2 and o == 1:
             z_bar = z_bar.reshape(-1, 1)
         if z_bar.shape != (len(batch), o):

@@ -54,8 +54,22 @@ def read_context(given: Any, names: tuple[str, ...], B: int, T: int) -> Tensor:
     return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
 
 
+def as_numbers(given: Any, what: str) -> np.ndarray[Any, Any]:
+    """Read an argument as an array of float64.
+
+    Raises
+    ------
+    ModelError
+        If it is none: ragged, or of texts. It begins with ``what``.
+    """
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{what} cannot be read as an array of numbers: {error}.") from error
+
+
 def _column(name: str, given: Any, B: int, T: int) -> np.ndarray[Any, Any]:
-    values = np.asarray(given, dtype=np.float64)
+    values = as_numbers(given, f"the context '{name}'")
     allowed = [(), (T,), (B, 1), (B, T)]
     if values.shape not in allowed:
         raise ModelError(
@@ -66,7 +80,7 @@ def _column(name: str, given: Any, B: int, T: int) -> np.ndarray[Any, Any]:
 
 
 def _array(given: Any, p: int, B: int, T: int) -> np.ndarray[Any, Any]:
-    values = np.asarray(given, dtype=np.float64)
+    values = as_numbers(given, "the context")
     if values.shape not in [(p,), (T, p), (B, 1, p), (B, T, p)]:
         raise ModelError(
             f"the context has shape {values.shape}; expected ({p},), ({T}, {p}), ({B}, 1, {p}) or ({B}, {T}, {p})."

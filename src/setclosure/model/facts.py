@@ -74,31 +74,51 @@ class ModelFacts:
     def from_json(cls, values: dict[str, Any]) -> ModelFacts:
         """Read what :meth:`to_json` gave; a KeyError, TypeError or ValueError if it is something else."""
         kind = values["kind"]
-        names = {
-            key: tuple(_texts(values[key]))
-            for key in ("species_names", "observable_names", "observable_units", "context_names", "context_units")
-        }
-        return cls(
-            str(values["system"]),
-            MicrostateKind(Features.from_json(kind["features"]), int(kind["n_species"]), int(kind["n_particles"])),
-            names["species_names"],
-            str(values["observable"]),
-            names["observable_names"],
-            names["observable_units"],
-            names["context_names"],
-            names["context_units"],
+        n_species, n_particles = _whole(kind["n_species"]), _whole(kind["n_particles"])
+        facts = cls(
+            _text(values["system"]),
+            MicrostateKind(Features.from_json(kind["features"]), n_species, n_particles),
+            _texts(values["species_names"], n_species),
+            _text(values["observable"]),
+            _texts(values["observable_names"]),
+            _texts(values["observable_units"]),
+            _texts(values["context_names"]),
+            _texts(values["context_units"]),
             _positive(values["time_step"]),
-            str(values["time_unit"]),
+            _text(values["time_unit"]),
         )
+        if not facts.observable_names:
+            raise ValueError("expected the name of one observable at least")
+        for names, units in (
+            (facts.observable_names, facts.observable_units),
+            (facts.context_names, facts.context_units),
+        ):
+            if len(names) != len(units):
+                raise ValueError(f"expected one unit for each of {names}; got {units}")
+        return facts
 
 
-def _texts(values: Any) -> list[str]:
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text; got {value!r}")
+    return value
+
+
+def _texts(values: Any, n: int | None = None) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ValueError(f"expected a list of texts; got {values!r}")
-    return values
+    if n is not None and len(values) != n:
+        raise ValueError(f"expected {n} texts; got {values!r}")
+    return tuple(values)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"expected a whole number of at least 1; got {value!r}")
+    return value
 
 
 def _positive(value: Any) -> float:
-    if not isinstance(value, int | float) or not value > 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < float("inf"):
         raise ValueError(f"expected a positive number; got {value!r}")
     return float(value)

@@ -116,8 +116,22 @@ def _read(folder: Path) -> tuple[ModelFile, ModelParts]:
         raise DamagedFileError(f"{weights} is not a safetensors file: {error}.") from error
     _check_tensors(tensors, parts.state_dict(), weights)
     parts.load_state_dict(tensors)
-    history = read_json(folder / "history.json") if (folder / "history.json").is_file() else {}
-    return ModelFile(settings, facts, tensors, history.get("losses", {}), history.get("seconds", {})), parts
+    return ModelFile(settings, facts, tensors, *_read_history(folder / "history.json")), parts
+
+
+def _read_history(path: Path) -> tuple[dict[str, list[dict[str, float]]], dict[str, float]]:
+    """Read losses and seconds of the training; a model is whole without them."""
+    if not path.is_file():
+        return {}, {}
+    found = read_json(path)
+    try:
+        losses = {str(stage): [dict(row) for row in rows] for stage, rows in found["losses"].items()}
+        return losses, dict(found["seconds"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFileError(
+            f"{path} was changed: it is no history of a training ({error!r}). Restore it from a copy, or delete it: "
+            "the model can be used without it."
+        ) from error
 
 
 def _check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], path: Path) -> None:

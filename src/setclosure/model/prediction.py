@@ -52,12 +52,14 @@ class Prediction:
     def __repr__(self) -> str:
         B, R, T, _ = self.observables.shape
         samples = f", {R} samples each" if R > 1 else ""
-        lost, outside = ((self.status == s).any(axis=1).sum() for s in (RolloutStatus.DIVERGED, RolloutStatus.OUTSIDE))
+        worst, _ = self.worst()
+        counted = (RolloutStatus.OK, RolloutStatus.OUTSIDE, RolloutStatus.DIVERGED)
+        ok, outside, lost = (int((worst == status).sum()) for status in counted)
         unit = f" {self.time_unit}" if self.time_unit else ""
         lines = [
             f"Prediction of {', '.join(self.observable_names) or 'observables'} from {B} starts{samples}: "
             f"{T - 1} frames, to time {self.times[-1]:g}{unit}",
-            f"  {B - int(lost) - int(outside)} ok, {int(outside)} outside the training range, {int(lost)} diverged",
+            f"  {ok} ok, {outside} outside the training range, {lost} diverged",
         ]
         if self.check is not None:
             lines.append(f"  {int((~self.check.inside).sum())} of the starts are outside the training range")

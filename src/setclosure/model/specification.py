@@ -11,7 +11,7 @@ from setclosure.dynamics.base import DynamicsConfig
 from setclosure.dynamics.ode import ODEConfig
 from setclosure.encoders.base import EncoderConfig
 from setclosure.errors import ConfigurationError
-from setclosure.model.methods import PARTS, get_method
+from setclosure.model.methods import PARTS, get_method, is_method
 from setclosure.parts import read_part
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.registry import find
@@ -145,9 +145,14 @@ def use_method(model: dict[str, Any], method: str) -> None:
     """
     now = get_method(method)
     name = model.get("method", "density")
-    before = find("method", name).value if name != method else now
+    before = get_method(name) if is_method(name) else None  # of a resolved configuration it is a mere label
     for part in PARTS:
-        section, preset, old = model.get(part), getattr(now, part), getattr(before, part)
+        section, preset = model.get(part), getattr(now, part)
+        old = None if before is None else getattr(before, part)
+        if section is None and old is None:  # a resolved configuration says what its method lacks
+            model.pop(part, None)
+        if isinstance(section, str):
+            section = {"name": section}
         if not isinstance(section, dict):
             continue
         if preset is None:
@@ -157,8 +162,8 @@ def use_method(model: dict[str, Any], method: str) -> None:
             model[part] = {key: value for key, value in section.items() if key in known}
     if now is not before:
         model.pop("dynamics_weight", None)
-        if now.encoder is None:
+        if now.encoder is None or model.get("closure_dim") == 0:
             model.pop("closure_dim", None)
-        elif find("encoder", now.encoder["name"]).value.raw:
+        if now.encoder is not None and find("encoder", now.encoder["name"]).value.raw:
             model.pop("weight_feature", None)  # it reads features as they are
     model["method"] = method

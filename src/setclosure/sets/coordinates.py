@@ -74,7 +74,7 @@ class Coordinates(nn.Module):
             mean, variance = mean.clone(), variance.clone()
             for group in self.features.groups():
                 mean[group], variance[group] = 0.0, variance[group].mean()
-        tiny = variance.sqrt() <= 1e-12 * (1 + mean.abs())
+        tiny = ~(variance.sqrt() > 1e-12 * (1 + mean.abs()))  # NaN, too: there is no particle at all
         if bool(tiny.any()):
             constant = [self.features.names[i] for i in torch.nonzero(tiny).flatten().tolist()]
             raise ModelError(

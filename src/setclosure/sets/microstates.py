@@ -301,15 +301,13 @@ def _species_of(kinds: list[np.ndarray[Any, Any]] | None) -> int:
 
 
 def _cells(cell: Any, B: int, features: Features) -> np.ndarray[Any, Any]:
-    k = features.position
-    array = np.asarray(cell, dtype=np.float64)
-    per_set = array.ndim == 3 or (array.ndim == 2 and array.shape == (B, k) and k != B)
-    matrices = cell_matrices(array, k)
-    if per_set and len(matrices) != B:
+    matrices = cell_matrices(cell, features.position)
+    if matrices.ndim > 3 or (matrices.ndim == 3 and len(matrices) != B):
         raise MicrostateError(
-            f"there are {B} microstates and {len(matrices)} cells; expected one for each, or for all."
+            f"there are {B} microstates and cells of shape {matrices.shape}; expected one matrix for each, or for all."
         )
-    return np.broadcast_to(matrices, (B, k, k))
+    # a copy: the batch shares no memory with the array that the user gave
+    return np.array(np.broadcast_to(matrices, (B, *matrices.shape[-2:])))
 
 
 def as_microstates(x: Any, dtype: torch.dtype = torch.float32) -> MicrostateBatch:
