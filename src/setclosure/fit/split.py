@@ -58,9 +58,13 @@ class Split:
         if first:
             chosen = stream.choice(len(self.trajectories), size=n)
             return self.source.batch(self.trajectories[chosen], np.zeros(n, dtype=np.int64))
-        at = stream.integers(int(self.lengths.max()), size=n)
-        chosen = stream.choice(len(self.trajectories), size=n)
-        return self.source.batch(self.trajectories[chosen], at % self.lengths[chosen])
+        at = np.full(n, -1)
+        chosen = np.zeros(n, dtype=np.int64)
+        while (open_ := at < 0).any():  # frames behind the end of a trajectory are drawn again: all frames are alike
+            drawn = stream.integers(int(self.lengths.max()), size=int(open_.sum()))
+            of = stream.choice(len(self.trajectories), size=len(drawn))
+            chosen[open_], at[open_] = of, np.where(drawn < self.lengths[of], drawn, -1)
+        return self.source.batch(self.trajectories[chosen], at)
 
     def macrostates(self, autoencoder: Autoencoder, n_views: int, seed: int) -> Macrostates:
         """Encode every trajectory, in ``n_views`` random orientations if more than one."""
