@@ -48,8 +48,8 @@ class DiffusionConfig(PartConfig):
 class Drift(nn.Module):
     """The base of drifts n(y, u) of macrostate and context in standardised coordinates.
 
-    ``forward(y, u)`` maps ``(*, D)`` and ``(*, p)`` to ``(*, D)``. Each column of the result is in units of its root mean
-    square change in one time step.
+    ``forward(y, u)`` maps ``(*, D)`` and ``(*, p)`` to ``(*, D)``. Each column of the result is in units of its root
+    mean square change in one time step.
     """
 
     def set_rates(self, rates: Tensor) -> None:
