@@ -195,9 +195,8 @@ class Training:
         content = safetensors.torch.save(z)
         write_bytes(path, content)
         self.seconds["encode"] = time.perf_counter() - start
-        write_json(
-            log, {"seconds": self.seconds["encode"], "sha256": sha256(content)}
-        )  # written last, so that it tells that the macrostates are whole
+        # written last, so that it tells that the macrostates are whole
+        write_json(log, {"seconds": self.seconds["encode"], "sha256": sha256(content)})
         return self._in_rows(z)
 
     def _in_rows(self, z: dict[str, Tensor]) -> tuple[Macrostates, Macrostates]:
@@ -215,7 +214,7 @@ class Training:
         parts.range.fit(standard, macrostates.trajectory, macrostates.is_first, scores, stream)
 
     def _reuse(self, facts: dict[str, Any], others: Sequence[Path]) -> None:
-        """Copy stage one and macrostates from a fit with the same seed and settings, as they would be equal to the bit."""
+        """Copy stage one and macrostates from a fit with the same seed and settings, which are equal to the bit."""
         begun = any((self.folder / name).exists() for name in ("stage_one", "encode.json"))
         if begun or not is_first_process():
             return
