@@ -161,9 +161,7 @@ def use_method(model: dict[str, Any], method: str) -> None:
             continue
         if preset is None:
             del model[part]
-        elif (
-            section.get("name", (old or preset)["name"]) != preset["name"]
-        ):  # else the options stay, and a mistake in them is told
+        elif section.get("name", (old or preset)["name"]) != preset["name"]:  # of the same part all options stay
             known = find(part, preset["name"]).value.model_fields
             model[part] = {key: value for key, value in section.items() if key in known}
     if now is not before:
