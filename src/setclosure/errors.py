@@ -60,4 +60,4 @@ class TrainingError(SetclosureError):
 
 
 class SetclosureWarning(UserWarning):
-    """The work goes on, but the user should know of something."""
+    """A warning of something that does not stop the work and that the user should know."""

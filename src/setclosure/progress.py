@@ -32,7 +32,7 @@ class Advance(Protocol):
 
 
 SECONDS_BETWEEN_LINES = 15.0
-"""A log file gets a line of progress at most once in so many seconds."""
+"""The least time between two lines of progress in a log file."""
 
 _shown = ContextVar("progress is shown", default=True)
 

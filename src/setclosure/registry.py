@@ -24,7 +24,7 @@ from setclosure.files import sha256
 T = TypeVar("T")
 
 ENTRY_POINTS = "setclosure.parts"
-"""Installed packages name, in this group of entry points, modules that register parts when they are imported."""
+"""The group of entry points in which packages name modules that register parts when they are imported."""
 
 KINDS: dict[str, str | None] = {
     "encoder": "setclosure.encoders",

@@ -17,7 +17,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import relu
 
 _ROWS = 2400
-"""So many points are worked on at once, as a hidden layer of 128 float32 numbers for each then fills a core's cache."""
+"""The number of points that are worked on at once.
+
+A hidden layer of 128 float32 numbers for each of them about fills the cache of a core."""
 
 
 class ContextTrunk(nn.Module):

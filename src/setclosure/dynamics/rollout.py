@@ -13,13 +13,13 @@ from setclosure.dynamics.integrators import euler, euler_maruyama, rk4
 from setclosure.errors import ConfigurationError, ModelError
 
 _FAR = 1e6
-"""A path so many widths of the training range away has diverged, even if it is finite."""
+"""The distance, in widths of the training range, beyond which a finite path counts as diverged."""
 
 _CHUNK_PATHS = 8192
-"""So many paths are integrated together, enough for large matrix products, few enough for small machines."""
+"""The number of paths that are integrated together, enough for large matrix products on small machines."""
 
 _CHUNK_NUMBERS = 2**25
-"""A chunk holds so many numbers of states and noise at the most."""
+"""The most numbers of states and noise that are held at once, 128 MiB in float32."""
 
 
 class RolloutStatus(IntEnum):

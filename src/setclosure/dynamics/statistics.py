@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _CONSTANT = 1e-6
-"""A column that varies by a smaller share of its size counts as constant, as float32 rounds by about as much."""
+"""The share of its size by which a column must vary, as float32 rounds by about as much."""
 
 
 @dataclass(frozen=True)

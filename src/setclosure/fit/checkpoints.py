@@ -23,7 +23,7 @@ from setclosure.errors import DamagedFileError, SetclosureWarning
 from setclosure.files import write_bytes
 
 KEPT = 2
-"""So many of the newest checkpoints are kept."""
+"""The number of checkpoints that are kept, so that one can replace a damaged newest one."""
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 

@@ -19,7 +19,7 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.splits import split_trajectories
 
 VALIDATION_SHARE = 0.2
-"""This share of the trajectories is held back for validation if no validation data are given."""
+"""The share of the trajectories that is held back for validation if no validation data are given."""
 
 
 class Split:

@@ -24,7 +24,7 @@ from setclosure.trajectories.layout import Array
 from setclosure.trajectories.transitions import Transitions
 
 STATISTICS_SETS = 1024
-"""The coordinates are fitted to so many microstates."""
+"""The number of training microstates to which the coordinates are fitted."""
 
 JointDynamics = tuple[Dynamics, float]
 """The macro dynamics that shapes the encoder in the joint objective (Sec. 3.3), and its weight λ_dyn."""

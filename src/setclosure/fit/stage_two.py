@@ -14,7 +14,7 @@ from setclosure.fit.settings import StageTwoSettings, TrainerSettings
 from setclosure.fit.trainer import History, Stage, train
 
 VALIDATION_EXAMPLES = 16384
-"""The validation loss is the mean over so many examples."""
+"""The number of examples over which the validation loss is the mean."""
 
 
 class StageTwo(Stage):

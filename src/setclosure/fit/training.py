@@ -34,7 +34,7 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 _log = logging.getLogger(__name__)
 
 SCORED_MICROSTATES = 512
-"""The limit of the decoder's score is a quantile over so many training microstates."""
+"""The number of training microstates from whose scores the limit of the decoder's score is taken."""
 
 
 class Training:

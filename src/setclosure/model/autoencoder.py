@@ -17,10 +17,12 @@ from setclosure.sets.coordinates import Coordinates
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 CHUNK_PARTICLES = defaultdict(lambda: 2**20, cpu=2**14)
-"""So many particles are encoded at once on a kind of device; on a processor their activations then fit the cache."""
+"""The number of particles that are encoded at once, for each kind of device.
+
+On a processor their activations then fit the cache."""
 
 SCORE_PAIRS = 2**22
-"""The score of microstates compares so many pairs of a sample and a particle at once."""
+"""The number of pairs of a sample and a particle that the score of microstates compares at once."""
 
 
 class Autoencoder(nn.Module):

@@ -11,7 +11,7 @@ from setclosure.model.range_check import TrainingRange
 from setclosure.model.specification import ModelSettings
 
 REFERENCE_SIZE = 4096
-"""So many training macrostates are kept for the range check."""
+"""The number of training macrostates that are kept for the range check."""
 
 
 class ModelParts(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 QUANTILE = 0.99
-"""A limit is this quantile of a number over training data."""
+"""The quantile of a number over training data that is its limit."""
 
 
 @dataclass(frozen=True)

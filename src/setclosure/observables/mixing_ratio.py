@@ -12,7 +12,7 @@ from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch
 
 MOST_CELLS = 64
-"""The search for neighbours has at most so many cells along an axis, so outliers make cells larger and not more."""
+"""The most cells along an axis in the search for neighbours; outliers then make cells larger and not more."""
 
 
 def mixing_ratio_of_points(points: Any, species: Any, radius: float = 2.5) -> np.ndarray[Any, np.dtype[np.float64]]:

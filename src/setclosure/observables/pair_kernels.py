@@ -15,7 +15,7 @@ import numpy as np
 from setclosure.compiled import compiled
 
 RANGE = np.float32(9.0)
-"""Beyond this size of u, tanh(u) = ±1 and ``log cosh(u) = |u| − log 2`` to single precision."""
+"""The size of u beyond which tanh(u) = ±1 and ``log cosh(u) = |u| − log 2`` to single precision."""
 
 TANH_ERROR = 5e-7
 """The largest absolute error of :func:`fast_tanh`."""

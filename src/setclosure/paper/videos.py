@@ -14,19 +14,19 @@ from setclosure.seeds import torch_stream
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 N_FRAMES = 48
-"""A video has at most so many frames, equally spaced in the trajectory."""
+"""The most frames of a video, which are equally spaced in the trajectory."""
 
 FRAMES_PER_SECOND = 8
-"""A video shows so many frames in a second, and so lasts 6 seconds."""
+"""The speed of a video, which so lasts 6 seconds."""
 
 N_SAMPLES = 6000
-"""So many points of the decoded density are drawn for each frame, a few for each pixel of a chain."""
+"""The number of points of the decoded density for each frame, a few for each pixel of a chain."""
 
 MARGIN = 8
-"""A video has so many pixels of margin around all that is not white in any frame."""
+"""The margin in pixels around all that is not white in any frame."""
 
 DARKEST = 99.0
-"""Decoded pixels from this percentile of their grey levels on are drawn black."""
+"""The percentile of the grey levels of decoded pixels from which on they are drawn black."""
 
 
 def image_video(model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 BOUNDARY = "boundary_"
-"""The names of tests that start with the boundary of two species at one place begin with this."""
+"""The beginning of the names of tests that have the boundary of two species at one place."""
 
 STUDIES = {
     "interacting_particles": {

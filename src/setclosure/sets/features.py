@@ -9,7 +9,7 @@ from typing import Any, Literal
 from setclosure.errors import MicrostateError
 
 Role = Literal["position", "vector", "scalar"]
-"""The role of a feature: what a shift and a rotation of the coordinates do to it."""
+"""The role of a feature, which says how shifts and rotations of the coordinates change it."""
 
 ROLES: tuple[Role, ...] = ("position", "vector", "scalar")
 """All roles, in the order in which the columns of a particle have them."""

@@ -55,7 +55,7 @@ class MicrostateKind:
 
 @dataclass(frozen=True)
 class MicrostateBatch:
-    """A batch of microstates, in which everything about a set is a weight.
+    """A batch of microstates as points and weights.
 
     A row of ``weights`` belongs to one species: it sums to one over that species' particles and is zero elsewhere.
     Padding is a zero weight, a species is a row, a mass or an intensity is a larger weight, and the target density of

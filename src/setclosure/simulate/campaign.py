@@ -19,7 +19,7 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Trajectory
 
 MOST_NAMED = 10
-"""An error message lists at most so many trajectories."""
+"""The most trajectories that an error message lists."""
 
 
 def simulate_dataset(

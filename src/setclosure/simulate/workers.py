@@ -13,7 +13,7 @@ from setclosure.errors import ConfigurationError, MissingExtraError
 from setclosure.processes import available_cores
 
 IGNORE_INTERRUPTS = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-"""Worker processes run this code first, because Ctrl-C reaches all processes, and the campaign ends its workers."""
+"""The code that worker processes run first, so that Ctrl-C, which reaches all processes, ends the campaign alone."""
 
 UNGUARDED = (
     "the worker processes could not start. Each of them imports the script that was run, so a script must begin its "
@@ -22,7 +22,7 @@ UNGUARDED = (
 """The message of the error that processes cannot start."""
 
 SECONDS_TO_CONNECT = 20
-"""A scheduler that was named must answer within so many seconds."""
+"""The time in which a scheduler that was named must answer."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from setclosure.errors import MicrostateError
 Array = np.ndarray[Any, Any]
 
 HEIGHT = 100
-"""The paper's images have so many rows; a pixel is as wide as a bead (A.5)."""
+"""The number of rows of the paper's images, in which a pixel is as wide as a bead (A.5)."""
 
 WIDTH = 500
-"""The paper's images have so many columns (A.5)."""
+"""The number of columns of the paper's images (A.5)."""
 
 BLACK = 255
 """The darkest grey level; 0 is white, the background."""

@@ -11,10 +11,12 @@ from setclosure.errors import MicrostateError
 from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, WIDTH
 
 _FOCUS = 5.0
-"""A blob is |z − mean z| over this number wide, but at least 1 pixel (A.5)."""
+"""The distance from the plane of focus, in bead diameters, for each pixel of a blob's width (A.5)."""
 
 _REACH = 7.4338
-"""A blob is drawn within so many of its widths, √(2 ln 10¹²), where it is above 10⁻¹² of its peak."""
+"""The distance from its centre, in its own widths, to which a blob is drawn.
+
+It is √(2 ln 10¹²), where a blob falls below 10⁻¹² of its peak."""
 
 
 def render(beads: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -17,7 +17,7 @@ from setclosure.trajectories.assemble import assembled
 from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOST_PIXELS = 5000
-"""A data set has room for so many pixels in every frame by default.
+"""The number of pixels for which every frame of a data set has room by default.
 
 Most frames of 300 beads have 880 to 1,800. A chain that is long along the line of sight is out of focus and has more:
 the largest of 150 trajectories had 3,525. Room costs little, as it is compressed on the disk and not held in memory."""

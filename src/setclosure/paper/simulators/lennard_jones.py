@@ -18,13 +18,13 @@ from setclosure.simulate.simulator import SimulatorConfig
 from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOST_SEED = 2**31 - 1
-"""LAMMPS takes seeds below this number."""
+"""The number below which LAMMPS takes seeds."""
 
 LEAST_DISTANCE = 0.9
-"""Particles at random places are at least this far apart, in σ."""
+"""The least distance of particles at random places, in σ."""
 
 MOST_TRIES = 1000
-"""Random places are given up after so many tries for each particle, when there are too many particles for the box."""
+"""The number of tries for each particle after which random places are given up, because the box is too full."""
 
 
 @register("simulator", "lennard_jones")

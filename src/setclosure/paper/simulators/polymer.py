@@ -21,24 +21,24 @@ from setclosure.simulate.simulator import SimulatorConfig
 from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOVES_PER_BEAD = 20
-"""A straight chain becomes a coil by so many pivot moves for each bead.
+"""The number of pivot moves for each bead by which a straight chain becomes a coil.
 
 About half of the moves are kept, and a few moves change the size of the whole chain."""
 
 NARROW_SHARE = 0.1
-"""This share of the candidates is narrower than the medium start."""
+"""The share of the candidates that is narrower than the medium start."""
 
 FOLDED_SHARE = 0.08
-"""This share of the candidates, the most folded, is stretched to find the slow start."""
+"""The share of the candidates, the most folded ones, that is stretched to find the slow start."""
 
 FOLDED_EXTENSION = 0.25
-"""The slow start has this extension, as a share of the chain's length."""
+"""The extension of the slow start, as a share of the chain's length."""
 
 FOLDED_FRAMES = 1001
-"""A candidate for the slow start must reach :data:`FOLDED_EXTENSION` within so many frames, those of a trajectory."""
+"""The number of frames, those of a trajectory, in which a candidate must reach :data:`FOLDED_EXTENSION`."""
 
 _ONE_AT_A_TIME = threading.Lock()
-"""Threads that need the same fixed start wait here for the one that computes it."""
+"""A lock at which threads that need the same fixed start wait for the one that computes it."""
 
 
 @register("simulator", "polymer")

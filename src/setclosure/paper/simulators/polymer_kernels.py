@@ -23,13 +23,13 @@ import numpy as np
 from setclosure.compiled import compiled
 
 TILE = 16
-"""The distances of so many beads to one bead are computed together, the width of a vector of single precision."""
+"""The number of beads whose distances to one bead are computed together, as a vector of single precision."""
 
 ROD_TOLERANCE = np.float32(1e-4)
 """The largest error of a rod's length after a step."""
 
 MOST_ITERATIONS = 60
-"""Newton's method gives up after so many iterations.
+"""The number of iterations after which Newton's method gives up.
 
 Steps of 0.02 need 3 to 4, one in a million 11, and each further iteration is three times rarer."""
 
