@@ -42,7 +42,7 @@ class StageSettings(Settings):
     patience: int | None = Field(
         None,
         ge=1,
-        description="Stop after so many validations without improvement, with the weights of then; null for all steps.",
+        description="Validations without improvement after which training stops, keeping its last weights; null: never.",
     )
 
 

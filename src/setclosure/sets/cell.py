@@ -51,7 +51,7 @@ def cell_matrices(cell: Any, k: int) -> np.ndarray[Any, Any]:
     if array.ndim < 2 or array.shape[-2] != k:
         if (array < 0).any():
             raise MicrostateError(
-                f"a cell has a negative length, {array.min():g}; expected positive ones, or 0 where it is open."
+                f"a cell has a negative length: {array.min():g}; expected positive ones, or 0 where it is open."
             )
         array = array[..., None] * np.eye(k)
     lengths = np.linalg.norm(array, axis=-1)

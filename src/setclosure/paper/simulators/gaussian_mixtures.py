@@ -26,7 +26,7 @@ class GaussianMixtures(Settings):
 
     n_particles: int = Field(200, ge=1, description="Particles of a set, N.")
     n_components: int = Field(4, ge=1, description="Components of a mixture, K.")
-    span: tuple[float, float] = Field((-1.0, 1.0), description="Where the means lie.")
+    span: tuple[float, float] = Field((-1.0, 1.0), description="The interval in which the means lie.")
     sd_range: tuple[float, float] = Field((0.1, 0.2), description="Least and largest standard deviation.")
 
     @model_validator(mode="after")
