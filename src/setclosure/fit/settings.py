@@ -42,7 +42,7 @@ class StageSettings(Settings):
     patience: int | None = Field(
         None,
         ge=1,
-        description="Validations without improvement after which training stops, keeping its last weights; null: never.",
+        description="Validations without improvement after which training stops with its last weights; null: never.",
     )
 
 

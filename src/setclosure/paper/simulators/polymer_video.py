@@ -34,8 +34,8 @@ class PolymerVideo(Polymer):
 
     microstates: Literal["pixels", "beads", "numbered beads"] = Field(
         "pixels",
-        description="Particles of a microstate: the pixels of the image that are not white, the beads, or the beads with "
-        "their place along the chain as a fourth feature.",
+        description="Particles of a microstate: the pixels of the image that are not white, the beads, or the beads "
+        "with their place along the chain as a fourth feature.",
     )
     most_pixels: int = Field(MOST_PIXELS, ge=1, description="Pixels for which there is room in every frame.")
 
