@@ -81,7 +81,7 @@ def read_part(kind: str, value: Any, default: str | None = None) -> Any:
     if isinstance(value, str):
         value = {"name": value}
     if not isinstance(value, dict):
-        raise OptionsError([f"name: expected a section with the name of the {kind} and its options; got {value!r}."])
+        raise OptionsError([f"name: a section with the name of the {kind} and its options is expected; got {value!r}."])
     name = value.get("name", default)
     if name is None:
         raise OptionsError([f"name: this key is required, because it says which {kind} this is."])
