@@ -80,7 +80,7 @@ class _Recorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = time.monotonic()
         self.advance(trainer.global_step, "")
-        trainer.should_stop = self.exhausted  # it had stopped before a resume
+        trainer.should_stop = self.exhausted  # stopped already, before a resume
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
