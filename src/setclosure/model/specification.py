@@ -66,7 +66,7 @@ class ModelSettings(Settings):
         try:
             method = get_method(name)
         except ConfigurationError as error:
-            if all(part in values for part in PARTS):  # the specification is resolved, and the name is a label
+            if all(part in values for part in PARTS):  # resolved: the name is a label
                 return values
             raise OptionsError([f"method: {error}"]) from error
         for part in PARTS:

@@ -110,7 +110,7 @@ def open_workers(in_threads: bool, n: int | None = None, scheduler: str | None =
         ) from error
     try:
         threads = sum(client.nthreads().values()) if scheduler else n or available_cores()
-        # Dask must not keep results by a hash of the arguments (pure): each is computed once and then forgotten
+        # a result is no function of the arguments' hash for Dask: each is computed once and then forgotten
         yield Workers(client.get_executor(pure=False), 2 * max(1, threads), (KilledWorker,))
     finally:
         client.close()
