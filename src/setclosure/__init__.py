@@ -1,7 +1,7 @@
-"""setclosure: closure variables for unordered microstates, and the macroscopic dynamics they close.
+"""The package learns closure variables of unordered microstates, and the macroscopic dynamics that they close.
 
-The names below are what most programs need; everything else is imported from its module. They are loaded when
-they are first used, so that ``import setclosure`` and the command line's ``--help`` stay fast.
+Most programs need the names below alone; everything else is imported from its module. A name is loaded when it is
+first used, so that ``import setclosure`` and the command line's ``--help`` stay fast.
 """
 
 from __future__ import annotations

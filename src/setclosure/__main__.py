@@ -1,4 +1,4 @@
-"""``python -m setclosure`` and the command ``setclosure``."""
+"""The command line starts here, for ``python -m setclosure`` and for the command ``setclosure``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from setclosure.extras import missing_extra
 
 
 def main() -> None:
-    """Run the command line, or say which extra it lacks."""
+    """Run the command line; if a package is missing, print which extra installs it and exit with status 2."""
     try:
         from setclosure.experiments.cli.main import main as command
 

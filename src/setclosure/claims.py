@@ -1,4 +1,4 @@
-"""Claims of folders: new, or going on with the same, or refused with the difference.
+"""Claims decide whether work in a folder is new, goes on, or is refused because the folder holds other work.
 
 Data sets, fits and runs claim their folder by the same rule, so that nothing is ever overwritten or mixed.
 """
@@ -13,6 +13,13 @@ from setclosure.processes import is_first_process
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:
     """List the values that differ between two JSON trees, a line for each.
+
+    Parameters
+    ----------
+    before, now : Any
+        JSON values.
+    path : str
+        The key under which both stand, which begins each line.
 
     Examples
     --------
@@ -37,28 +44,33 @@ def claim(
     remedy: str = "Use the same data and configuration, or another folder.",
     error: type[SetclosureError] = RunError,
 ) -> bool:
-    """Decide whether work may begin in a folder; return whether it is new.
+    """Decide whether work may begin in a folder, and return whether the folder is new.
 
     Parameters
     ----------
     what : str
-        The folder and what it holds, for the message: ``"runs/a holds a run"``.
+        The folder and its content, for the message: ``"runs/a holds a run"``.
     before : Any
-        The facts that the folder was made with, as JSON values; None if there is nothing.
+        The facts that the folder was made with, as JSON values; None if the folder holds nothing.
     now : Any
-        The facts that are wanted.
+        The facts that are wanted, as JSON values.
     resume : bool
-        Whether the work may go on with what is there.
+        Whether the work may go on with the content of the folder.
     remedy : str
-        What to do where the facts differ.
+        The advice at the end of the message if the facts differ.
     error : type
         The error to raise.
+
+    Returns
+    -------
+    bool
+        True for a new folder, False if the work goes on.
 
     Raises
     ------
     SetclosureError
-        Of the type ``error``, if there is something and ``resume`` is false, or if the facts differ; the message has a
-        line for each difference.
+        The type ``error``, if the folder holds something and ``resume`` is false, or if the facts differ; the message
+        has a line for each difference.
 
     Examples
     --------
@@ -73,5 +85,7 @@ def claim(
         raise error(f"{what} already. Resume it (resume=True, --resume), or choose another folder.")
     different = differences(before, now)
     if different:
-        raise error("\n".join([f"{what} of other facts than wanted now:", *(f"  {d}" for d in different), remedy]))
+        raise error(
+            "\n".join([f"{what} that differs from what is wanted now:", *(f"  {d}" for d in different), remedy])
+        )
     return False

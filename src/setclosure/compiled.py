@@ -1,11 +1,11 @@
-"""How loops become machine code: one setting of Numba for all kernels."""
+"""Numba compiles all kernels of the library with one setting, the decorator here."""
 
 from __future__ import annotations
 
 import numba
 
-# Sums may be reordered, which vectorisation needs; NaN and infinity keep their meaning (no "nnan", "ninf")
+# Vectorisation needs sums that may be reordered. NaN and infinity keep their meaning: no "nnan", no "ninf".
 _FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
 compiled = numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-"""Decorator of a kernel: compiled once and kept on disk, free of the interpreter's lock, with reordered sums."""
+"""The decorator of kernels compiles them once, keeps them on disk, frees the interpreter's lock and reorders sums."""

@@ -1,12 +1,18 @@
-"""Named errors and warnings: each says what was wrong, what was expected, and what to do.
+"""Every error has a named class, and a message that says what was wrong, where, what was expected and what to do.
 
-All inherit from :class:`SetclosureError`, so that a program can catch the whole family; the command line
-prints their message without a traceback. Nothing here imports anything.
+All errors inherit from :class:`SetclosureError`, so that a program can catch the whole family; the command line
+prints their message without a traceback.
 """
 
 
 class SetclosureError(Exception):
-    """Base of every error that a user can cause or mend."""
+    """The base of every error that a user can cause or mend.
+
+    Examples
+    --------
+    >>> issubclass(MicrostateError, SetclosureError) and issubclass(MicrostateError, ValueError)
+    True
+    """
 
 
 class MicrostateError(SetclosureError, ValueError):
@@ -38,7 +44,7 @@ class StorageError(SetclosureError, OSError):
 
 
 class ModelError(SetclosureError):
-    """A model does not fit the microstates it is given, or is used before it was trained."""
+    """A model does not fit the microstates or arguments that it is given, or a folder holds no model."""
 
 
 class MissingExtraError(SetclosureError, ImportError):
@@ -54,4 +60,4 @@ class TrainingError(SetclosureError):
 
 
 class SetclosureWarning(UserWarning):
-    """Something that the user should know and that does not stop the work."""
+    """A warning of something that does not stop the work and that the user should know."""

@@ -1,4 +1,4 @@
-"""Optional packages: which extra of setclosure installs each."""
+"""Each optional package is installed by an extra of setclosure, which an error names if the package is missing."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ EXTRAS = {
     "datasets": "huggingface",
     "tensorboard": "tensorboard",
 }
-"""Module → extra."""
+"""Each optional module that is imported somewhere has the name of the extra that installs it."""
 
 
 def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
-    """Give the error that tells which extra is missing; None if the missing module belongs to none.
+    """Give the error that tells which extra is missing; None if the missing module belongs to no extra.
+
+    Parameters
+    ----------
+    error : ModuleNotFoundError
+        The error of the import.
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""Files that are never half-written: temporary file, fsync, rename; checksums; and named storage errors."""
+"""Files are written whole or not at all, are checked by checksum, and fail with named errors.
+
+A file is written beside its place under a temporary name, forced to the disk, and renamed.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,13 @@ from setclosure.errors import DamagedFileError, StorageError
 
 @contextlib.contextmanager
 def storage_errors(path: str | Path) -> Iterator[None]:
-    """Turn operating-system errors of writing below ``path`` into a :class:`StorageError` with a remedy."""
+    """Turn errors of the operating system while writing below ``path`` into a :class:`StorageError` with a remedy.
+
+    Raises
+    ------
+    StorageError
+        If the block raises an OSError.
+    """
     try:
         yield
     except StorageError:
@@ -39,7 +48,13 @@ def storage_errors(path: str | Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reading_errors(path: str | Path) -> Iterator[None]:
-    """Turn a refusal of the operating system to read below ``path`` into a :class:`StorageError`."""
+    """Turn a refusal of the operating system to read below ``path`` into a :class:`StorageError`.
+
+    Raises
+    ------
+    StorageError
+        If the block raises a PermissionError.
+    """
     try:
         yield
     except PermissionError as error:
@@ -49,7 +64,9 @@ def reading_errors(path: str | Path) -> Iterator[None]:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a crash leaves the old file or the new one, never a part.
+    """Write ``content`` to ``path`` so that a crash leaves the old file or the new one, never a part of it.
+
+    Folders that are missing are made.
 
     Raises
     ------
@@ -79,29 +96,49 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """:func:`write_bytes` of UTF-8 text."""
+    """Write text in UTF-8 to ``path``, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder may not be written.
+    """
     write_bytes(path, text.encode())
 
 
 def write_arrays(path: Path, **arrays: Any) -> None:
-    """Write named arrays as a compressed ``.npz``."""
+    """Write named arrays to ``path`` as a compressed ``.npz``, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder may not be written.
+    """
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_bytes(path, buffer.getvalue())
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """:func:`write_bytes` of indented JSON; NaN and infinity are refused, for they are not JSON."""
+    """Write ``value`` to ``path`` as indented JSON, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder may not be written.
+    ValueError
+        If ``value`` holds NaN or infinity, which JSON does not know.
+    """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
+    """Read the value of a JSON file.
 
     Raises
     ------
     DamagedFileError
-        If the file is not JSON.
+        If the file is not JSON in UTF-8.
     """
     try:
         return json.loads(Path(path).read_text())
@@ -113,5 +150,11 @@ def read_json(path: str | Path) -> Any:
 
 
 def sha256(content: bytes | memoryview) -> str:
-    """Hexadecimal SHA-256 of ``content``."""
+    """Give the SHA-256 of ``content`` in hexadecimal digits.
+
+    Examples
+    --------
+    >>> sha256(b"setclosure")[:8]
+    '5daaea4e'
+    """
     return hashlib.sha256(content).hexdigest()

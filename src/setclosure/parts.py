@@ -1,4 +1,4 @@
-"""Configurations of parts: sections of a configuration that say by ``name`` which registered part they are."""
+"""Sections of a configuration say by ``name`` which registered part they make."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from setclosure.settings import OptionsError, Settings
 
 
 class PartConfig(Settings):
-    """The options of a registered part; a subclass has its fields, and a ``build`` method that makes the part.
+    """The base of the options of registered parts.
 
-    The name under which the class was registered is written with the options and read with them, so that a stored
-    configuration says by itself what it is of.
+    A subclass has the options as fields, and a method ``build`` that makes the part. The name under which the class was
+    registered is written and read with the options, so that a stored configuration says which part it belongs to.
 
     Examples
     --------
@@ -25,10 +25,10 @@ class PartConfig(Settings):
     """
 
     part_name: ClassVar[str] = ""
-    """The name in the registry; the decorator sets it."""
+    """The name in the registry, which the decorator of the registry sets."""
 
     name_key: ClassVar[str] = "name"
-    """The key under which configurations say the name."""
+    """The key under which a configuration says the name."""
 
     @model_validator(mode="before")
     @classmethod
@@ -49,17 +49,22 @@ class PartConfig(Settings):
 
 
 def read_part(kind: str, value: Any, default: str | None = None) -> Any:
-    """Make the configuration of a part from what stands in a configuration.
+    """Make the options of a part from its section in a configuration.
 
     Parameters
     ----------
     kind : str
         A kind of the registry, for instance ``"encoder"``.
     value : PartConfig, dict, str or None
-        A configuration, which is taken as it is; options with the ``name`` of the part; or the name alone. None stays
-        None: no part.
+        Options, which are returned as they are; a dictionary of options with the ``name`` of the part; or the name
+        alone. None, which stands for no part, stays None.
     default : str, optional
         The name if ``value`` does not say one.
+
+    Returns
+    -------
+    PartConfig or None
+        The checked options, every default filled in.
 
     Raises
     ------
@@ -79,7 +84,7 @@ def read_part(kind: str, value: Any, default: str | None = None) -> Any:
         raise OptionsError([f"name: a section with the name of the {kind} and its options is expected; got {value!r}."])
     name = value.get("name", default)
     if name is None:
-        raise OptionsError([f"name: this key is required: it says which {kind} this is."])
+        raise OptionsError([f"name: this key is required, because it says which {kind} this is."])
     try:
         config: type[PartConfig] = find(kind, name).value
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with rate and remaining time on a terminal, lines in a log file."""
+"""Long work shows its progress as a bar on a terminal, and as lines in a log file."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from setclosure.processes import is_first_process
 
 
 class Advance(Protocol):
-    """``advance(done, note)``: that many units are done now; ``note`` is shown behind the rate."""
+    """A function that takes the number of finished units and shows it."""
 
     def __call__(self, done: int, note: str = "") -> None:
-        """Show it."""
+        """Show that ``done`` units are finished, with ``note`` behind the rate."""
         ...
 
 
 SECONDS_BETWEEN_LINES = 15.0
-"""Least time between two lines in a log file."""
+"""The least time between two lines of progress in a log file."""
 
 _shown = ContextVar("progress is shown", default=True)
 
 
 @contextmanager
 def progress_shown(shown: bool) -> Iterator[None]:
-    """Show progress inside the block, or do not; an outer block that hides it counts, too."""
+    """Show progress inside the block if ``shown``, unless an outer block hides it."""
     token = _shown.set(shown and _shown.get())
     try:
         yield
@@ -49,7 +49,25 @@ def progress_shown(shown: bool) -> Iterator[None]:
 
 @contextmanager
 def progress(what: str, total: int, unit: str, stream: TextIO | None = None) -> Iterator[Advance]:
-    """Show the progress of ``total`` units of work on standard error.
+    """Show the progress of some work while the block runs.
+
+    Only the first process of a distributed training shows it.
+
+    Parameters
+    ----------
+    what : str
+        The name of the work.
+    total : int
+        Units of work.
+    unit : str
+        The name of the units, in the plural.
+    stream : file, optional
+        The stream that gets the bar or the lines; standard error by default.
+
+    Yields
+    ------
+    Advance
+        A function that takes the number of finished units.
 
     Examples
     --------
@@ -88,7 +106,7 @@ def progress(what: str, total: int, unit: str, stream: TextIO | None = None) -> 
 
 
 class _Rate:
-    """Units per second since the first report, so that work done before a resume does not count."""
+    """A meter of the units per second since the first report, so that work before a resume does not count."""
 
     def __init__(self) -> None:
         self.start: tuple[float, int] | None = None

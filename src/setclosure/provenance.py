@@ -1,4 +1,4 @@
-"""Where a number comes from: commit, versions, machine."""
+"""The provenance of a number is the commit, the versions and the machine that it comes from."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ import torch
 from setclosure.processes import available_cores
 
 PACKAGES = ("setclosure", "torch", "lightning", "numpy", "numba", "zarr", "safetensors", "pydantic")
+"""The packages whose versions are recorded, as they may change numbers or files."""
 
 
 def provenance() -> dict[str, Any]:
-    """Commit, versions, machine and time, as plain JSON values."""
+    """Give commit, versions, machine and time as JSON values.
+
+    Examples
+    --------
+    >>> sorted(provenance())
+    ['commit', 'dirty', 'machine', 'started', 'versions']
+    """
     commit, dirty = _commit()
     return {
         "commit": commit,
@@ -36,7 +43,13 @@ def provenance() -> dict[str, Any]:
 
 
 def writer(facts: Any) -> str:
-    """The version of setclosure that wrote a file with these facts, or a question mark."""
+    """Give the version of setclosure that wrote a file with these facts, or a question mark.
+
+    Examples
+    --------
+    >>> writer({"provenance": {"versions": {"setclosure": "0.1"}}}), writer(None)
+    ('0.1', '?')
+    """
     try:
         return str(facts["provenance"]["versions"]["setclosure"])
     except (KeyError, TypeError):
@@ -51,7 +64,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> tuple[str | None, bool | None]:
-    """The commit of the source tree that this package is imported from, if it is one."""
+    """Give the commit of the source tree that this package is imported from, and whether files differ from it."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:

@@ -24,7 +24,7 @@ from setclosure.files import sha256
 T = TypeVar("T")
 
 ENTRY_POINTS = "setclosure.parts"
-"""Group of the entry points whose modules register parts when they are imported."""
+"""The group of entry points in which packages name modules that register parts when they are imported."""
 
 KINDS: dict[str, str | None] = {
     "encoder": "setclosure.encoders",
@@ -38,21 +38,21 @@ KINDS: dict[str, str | None] = {
     "simulator": None,
     "study": None,
 }
-"""Every kind of part, and the package whose modules register the library's own parts of that kind."""
+"""Each kind of part has the package whose modules register the library's own parts of that kind, or None."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """One registered part.
+    """A registered part.
 
     Attributes
     ----------
     kind, name : str
-        What it is and what configurations call it.
+        The kind of the part, and its name in configurations.
     value : Any
         The class, function or preset that was registered.
     facts : dict
-        What the decorator was told beside the name.
+        Further facts that the decorator was given.
     """
 
     kind: str
@@ -97,7 +97,7 @@ def register(kind: str, name: str, **facts: Any) -> Callable[[T], T]:
 
     def keep(value: T) -> T:
         known = _PARTS[kind].get(name)
-        # running a notebook cell again defines the same thing anew: that is no conflict
+        # a notebook cell that is run again defines the same thing anew, which is no conflict
         if known is not None and _where(known.value) != _where(value):
             raise ConfigurationError(
                 f"the {kind} '{name}' exists already ({'.'.join(_where(known.value))}). Choose another name."
@@ -111,12 +111,14 @@ def register(kind: str, name: str, **facts: Any) -> Callable[[T], T]:
 
 
 def find(kind: str, name: str) -> Registered:
-    """Look a part up; plugins that are installed are loaded if the library itself has none of that name.
+    """Look a part up by its kind and name.
+
+    Installed packages with parts are imported if the library itself has no part of that name.
 
     Raises
     ------
     ConfigurationError
-        If there is none, with the nearest name and all that are known.
+        If there is no such kind or part; the message has the nearest name and all that are known.
 
     Examples
     --------
@@ -132,14 +134,25 @@ def find(kind: str, name: str) -> Registered:
         close = difflib.get_close_matches(str(name), known, n=1)
         hint = f" Did you mean '{close[0]}'?" if close else ""
         raise ConfigurationError(
-            f"there is no {kind} '{name}'.{hint} Known: {', '.join(known) or 'none'}. One of your own is registered "
-            f"with @setclosure.register('{kind}', '{name}') in a file that --plugin names."
+            f"there is no {kind} '{name}'.{hint} Known: {', '.join(known) or 'none'}. Register one of "
+            f"your own with @setclosure.register('{kind}', '{name}') in a file, and name that file with --plugin."
         )
     return _PARTS[kind][name]
 
 
 def names(kind: str) -> list[str]:
-    """List the names of all parts of a kind, those of installed plugins included, in alphabetical order."""
+    """List the names of all parts of a kind, those of installed packages included, in alphabetical order.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> "onsager" in names("drift")
+    True
+    """
     _require_kind(kind)
     _load_built_in(kind)
     _load_entry_points()
@@ -147,10 +160,10 @@ def names(kind: str) -> list[str]:
 
 
 def load_plugin(path: str | Path) -> None:
-    """Run a user's Python file, so that what it registers is known.
+    """Run a user's Python file, which registers parts.
 
-    The file is run once in a process, however often it is named. Only files that a person names are ever run: nothing
-    in a model, a data set or a run folder can bring one in.
+    The file is run once in a process, however often it is named. Only files that a person names are ever run: models,
+    data sets and run folders cannot name any.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The base of every configuration section: strict, frozen, with errors that name the key and the remedy."""
+"""All sections of a configuration have one base, which reports mistakes by key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from setclosure.errors import ConfigurationError
 
 
 class OptionsError(ValueError):
-    """Mistakes in options that a section only holds, one line each that begins with the key."""
+    """An error that lists the mistakes in a section which another section holds.
+
+    Parameters
+    ----------
+    lines : list of str
+        A line for each mistake, which begins with the key.
+    """
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("; ".join(lines))
@@ -19,18 +25,35 @@ class OptionsError(ValueError):
 
 
 class Settings(BaseModel):
-    """A frozen section of the configuration; unknown keys are errors."""
+    """The base of the sections of a configuration: they cannot be changed, and unknown keys are errors.
+
+    Examples
+    --------
+    >>> class Budget(Settings):
+    ...     steps: int = 10
+    >>> Budget.parse({"stepps": 5}, "in my.yaml")
+    Traceback (most recent call last):
+    setclosure.errors.ConfigurationError: the configuration in my.yaml cannot be used:
+      stepps: unknown key; did you mean 'steps'?
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
     @classmethod
     def parse(cls, value: Any, where: str = "") -> Self:
-        """Validate ``value``.
+        """Make the section from JSON values.
+
+        Parameters
+        ----------
+        value : dict or Settings
+            The values by key.
+        where : str
+            The place of the section, for the message: ``"in my.yaml"``.
 
         Raises
         ------
         ConfigurationError
-            With one line per mistake: the key, what was given, and what was expected.
+            If there is a mistake; the message has a line for each with the key, the value and what was expected.
         """
         try:
             return cls.model_validate(value)
@@ -42,7 +65,13 @@ class Settings(BaseModel):
 
     @classmethod
     def checked(cls, options: dict[str, Any]) -> Self:
-        """Validate options that another section holds; a mistake is an :class:`OptionsError` with a line for each."""
+        """Make the section from options that another section holds.
+
+        Raises
+        ------
+        OptionsError
+            If there is a mistake, with a line for each.
+        """
         try:
             return cls.model_validate(options)
         except ValidationError as error:
@@ -66,7 +95,7 @@ def _explain(cls: type[BaseModel], error: ValidationError) -> list[str]:
             lines += [f"{path}.{line}" if path else line for line in mistake["ctx"]["error"].lines]
         else:
             message = mistake["msg"].removeprefix("Value error, ")
-            # what a whole section breaks is in its message; the section itself would hide it
+            # a mistake of a whole section is in its message; the section itself would bury it
             got = "." if isinstance(mistake["input"], dict) else f"; got {mistake['input']!r}."
             lines.append(f"{path or '(top level)'}: {message}{got}")
     return lines

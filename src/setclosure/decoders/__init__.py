@@ -1,1 +1,1 @@
-"""Decoders: conditional densities p_θ(x | ẑ), and point-wise baselines."""
+"""Decoders give conditional densities p_θ(x | ẑ) of particles."""

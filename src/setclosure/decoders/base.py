@@ -1,4 +1,4 @@
-"""The base of the options of decoders, and the protocol of those that are conditional densities."""
+"""Options of decoders have the base here; decoders that are conditional densities keep the protocol here."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from setclosure.sets.microstates import MicrostateKind
 
 
 class DecoderConfig(PartConfig):
-    """Options of a decoder; a subclass has its fields, and makes it."""
+    """The base of the options of decoders: a subclass has the options as fields, and builds the decoder."""
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> nn.Module:
-        """Make the decoder of microstates of a ``kind`` from embeddings of ``closure_dim`` = c numbers a species."""
+        """Make the decoder of microstates of a ``kind``, given ``closure_dim`` = c numbers for each species."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to build its decoder")
 
 
@@ -27,9 +27,9 @@ class ConditionalDensity(Protocol):
     """
 
     def log_prob(self, x: Tensor, context: Tensor) -> Tensor:
-        """Log density ``(G, K)`` of the points ``x (G, K, d)``, given one context a set, ``(G, c)``."""
+        """Evaluate the log density ``(G, K)`` at ``x (G, K, d)``, given one context for each set, ``(G, c)``."""
         ...
 
     def sample(self, context: Tensor, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw ``n`` points of each of the densities of ``context (G, c)``: ``(G, n, d)``, without gradient."""
+        """Draw ``n`` points for each context of ``(G, c)``, without gradient: ``(G, n, d)``."""
         ...

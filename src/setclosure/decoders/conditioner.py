@@ -1,9 +1,9 @@
-"""The networks of a spline flow: one on the contexts, and per layer one on the points.
+"""A spline flow has one network on the contexts, and in each layer one network on the points.
 
 A residual network h_k = h_{k-1} + V_k relu(W_k h_{k-1} + b_k) between a linear inlet and a linear outlet is, with
 the linear maps multiplied out, a network in which every hidden layer and the output see the input and all hidden
-layers before them, each through one matrix. That form holds the same functions and needs one matrix product
-between two hidden layers where the residual form has two; it is the one used for the points.
+layers before them, each through one matrix. This form holds the same functions and needs one matrix product
+between two hidden layers where the residual form needs two, so the network on the points has it.
 """
 
 from __future__ import annotations
@@ -17,23 +17,35 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import relu
 
 _ROWS = 2400
-"""Points that are worked on at once: a hidden layer of 128 float32 numbers for each fills about a cache of a core."""
+"""The number of points that are worked on at once.
+
+A hidden layer of 128 float32 numbers for each of them about fills the cache of a core."""
 
 
 class ContextTrunk(nn.Module):
-    """Residual network on contexts ``(G, c)``; its ``(G, hidden)`` numbers serve every layer of a flow."""
+    """A residual network on contexts, whose output serves every layer of a flow.
+
+    Parameters
+    ----------
+    context_dim : int
+        Numbers of a context, c ≥ 0; with 0 the output is a constant.
+    hidden : int
+        Units of a hidden layer, and numbers of the output.
+    blocks : int
+        Residual blocks.
+    """
 
     def __init__(self, context_dim: int, hidden: int, blocks: int) -> None:
         super().__init__()
         self.inlet = nn.Linear(context_dim, hidden) if context_dim else None
-        self.constant = nn.Parameter(torch.zeros(hidden))  # all there is when the context is empty
+        self.constant = nn.Parameter(torch.zeros(hidden))  # the whole output where the context is empty
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
             for _ in range(blocks)
         )
 
     def forward(self, context: Tensor) -> Tensor:
-        """Features ``(G, hidden)`` of the contexts."""
+        """Map contexts ``(G, c)`` to features ``(G, hidden)``."""
         h = self.constant.expand(context.shape[0], -1)
         if self.inlet is not None:
             h = h + self.inlet(context)
@@ -43,18 +55,18 @@ class ContextTrunk(nn.Module):
 
 
 class Conditioner(nn.Module):
-    """Masked network from the features 1 … d-1 of each point to the spline parameters of features 2 … d.
+    """A masked network from the features 1 … d − 1 of each point to the spline parameters of features 2 … d.
 
-    Each hidden unit has a degree in 1 … d-1 and sees features up to its degree; the parameters of feature j see
+    Each hidden unit has a degree in 1 … d − 1 and sees features up to its degree; the parameters of feature j see
     units of degree below j (Germain et al. 2015). With d = 2 nothing is masked. All biases are given from
     outside, one set of them for all points of a set.
 
     Parameters
     ----------
     n_inputs : int
-        d - 1.
+        Features that the network sees, d − 1.
     n_outputs : int
-        Parameters of the splines of d - 1 features.
+        Parameters of the splines of d − 1 features.
     hidden, blocks : int
         Units of a hidden layer, and number of hidden layers.
     """
@@ -84,7 +96,7 @@ class Conditioner(nn.Module):
         self.register_buffer("mask", sees, persistent=False)
 
     def weights(self) -> tuple[Tensor, list[Tensor], Tensor]:
-        """Inlet, inner and outlet weights, masked."""
+        """Give the masked weights of the inlet, of the layers between, and of the outlet."""
         if not self.masked:
             return self.inlet, list(self.inner), self.outlet
         n_out, n_in = self.outlet.shape[0], self.inlet.shape[1]
@@ -94,7 +106,7 @@ class Conditioner(nn.Module):
         return self.inlet * self.mask[:, :n_in], inner, self.outlet * self.mask[:n_out, n_in:]
 
     def forward(self, x: Tensor, biases: Tensor) -> Tensor:
-        """Outputs ``(G, K, n_outputs)`` at ``x (G, K, d-1)``, with ``biases (G, n_outputs + blocks·hidden)``."""
+        """Map ``x (G, K, d − 1)`` with ``biases (G, n_outputs + blocks·hidden)`` to outputs ``(G, K, n_outputs)``."""
         inlet, inner, outlet = self.weights()
         out: Tensor = _Network.apply(x, biases, inlet, outlet, *inner)  # type: ignore[no-untyped-call]
         return out
@@ -160,7 +172,7 @@ class _Network(torch.autograd.Function):
                 from_inputs, from_layers = weights[k]
                 grad_from_inputs, grad_from_layers = grad_weights[k]
                 for j in range(len(from_layers)):
-                    # the output comes first and reaches all layers, so it writes where the others add
+                    # the output comes first and reaches all layers, so it writes, and the others add
                     grads[j].addmm_(g, from_layers[j], beta=0.0 if k == blocks else 1.0)
                     grad_from_layers[j].addmm_(g.T, known[j])
                 per_set = inputs @ g.view(n, K, -1)  # (n, d, units): inlet weights, then the bias
@@ -174,7 +186,7 @@ class _Network(torch.autograd.Function):
 def _pieces(
     inlet: Tensor, outlet: Tensor, inner: Sequence[Tensor], hidden: int, blocks: int
 ) -> list[tuple[Tensor, tuple[Tensor, ...]]]:
-    """For each hidden layer, and then the output: its weights from the inputs and from each layer before it."""
+    """List, for each hidden layer and then the output, its weights from the inputs and from each layer before it."""
     to_out, *to_layers = inlet.split([outlet.shape[0]] + [hidden] * blocks)
     before: list[tuple[Tensor, ...]] = [weight.split(hidden, dim=1) for weight in inner]
     none: list[tuple[Tensor, ...]] = [()] if blocks else []
@@ -189,7 +201,7 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
 
 
 def _chunks(x: Tensor) -> list[slice]:
-    """Ranges of the sets of ``x (G, K, ·)``, of about :data:`_ROWS` points each; one range on an accelerator."""
+    """Split the sets of ``x (G, K, ·)`` into ranges of about :data:`_ROWS` points; an accelerator gets one range."""
     sets, samples, _ = x.shape
     step = max(1, _ROWS // max(samples, 1)) if x.device.type == "cpu" else max(1, sets)
     return [slice(start, min(start + step, sets)) for start in range(0, sets, step)]

@@ -1,4 +1,4 @@
-"""Conditional mixture of Gaussians (Bishop 1994, mixture density networks): a cheap conditional density."""
+"""A conditional mixture of Gaussians is a cheap conditional density (mixture density networks, Bishop 1994)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateKind
 
 Covariance = Literal["full", "diagonal"]
+"""The form of the covariance matrices of a mixture."""
 
 
 @register("decoder", "gaussian_mixture")
 class GaussianMixtureConfig(DecoderConfig):
-    """Sizes of a :class:`GaussianMixture`."""
+    """The sizes of a :class:`GaussianMixture`."""
 
     components: int = Field(16, ge=1, description="Gaussians of the mixture.")
     hidden: int = Field(128, ge=1, description="Units of both hidden layers.")
@@ -30,7 +31,7 @@ class GaussianMixtureConfig(DecoderConfig):
 
 
 class GaussianMixture(nn.Module):
-    """p(x | context) = Σ_m π_m N(x; μ_m, Σ_m), with π, μ and Σ from a network on the context.
+    """A mixture p(x | context) = Σ_m π_m N(x; μ_m, Σ_m), with π, μ and Σ from a network on the context.
 
     The precision is Σ_m⁻¹ = L_mᵀ L_m with L_m lower triangular and of positive diagonal, so that the density
     needs no solve. All parameters of a set are computed once, whatever the number of its points.
@@ -79,7 +80,7 @@ class GaussianMixture(nn.Module):
             self.head.bias.copy_(start.flatten())
 
     def log_prob(self, x: Tensor, context: Tensor) -> Tensor:
-        """Log density ``(G, K)`` of ``x (G, K, d)`` given one context for each set, ``(G, c)``."""
+        """Evaluate the log density ``(G, K)`` at ``x (G, K, d)``, given one context for each set, ``(G, c)``."""
         log_weights, means, factors = self._mixture(context)
         offset = x[:, None] - means[:, :, None]  # (G, m, K, d)
         whitened = offset @ factors.transpose(-1, -2)
@@ -102,7 +103,7 @@ class GaussianMixture(nn.Module):
         return centres + offsets.squeeze(-1)
 
     def _mixture(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log weights ``(G, m)``, means ``(G, m, d)`` and factors L of the precisions ``(G, m, d, d)``."""
+        """Give log weights ``(G, m)``, means ``(G, m, d)`` and factors L of the precisions ``(G, m, d, d)``."""
         d = self.n_features
         raw = self.head(self.trunk(context)).unflatten(-1, (self.components, -1))
         logits, means, log_diagonal, below = raw.split(self._sizes, dim=-1)
@@ -116,7 +117,7 @@ class GaussianMixture(nn.Module):
 
 
 class _Constant(nn.Module):
-    """Stands for a linear layer when the context has no numbers: its bias alone."""
+    """A bias that stands for a linear layer where the context has no numbers."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()

@@ -1,8 +1,9 @@
-"""Monotone rational-quadratic splines with linear tails (Durkan et al. 2019, arXiv 1906.04032, Sec. 3.1).
+"""Monotone rational-quadratic splines map the line to itself, and are the identity outside a box.
 
-A spline is given by ``b`` bins on [-box, box]: b + 1 knots (x_k, y_k) and the slope δ_k at each of them, with
-slope 1 at both ends so that the identity continues it outside. Every function takes ``K`` points for each of
-``M`` splines: one row of points and one row of parameters a spline.
+They are those of Durkan et al. 2019 (arXiv 1906.04032, Sec. 3.1). A spline is given by ``b`` bins on [-box, box]:
+b + 1 knots (x_k, y_k) and the slope δ_k at each of them, with slope 1 at both ends so that the identity continues it
+outside. Every function takes ``K`` points for each of ``M`` splines, a row of points and a row of parameters for each
+spline.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 MIN_BIN = 1e-3
-"""Smallest width and height of a bin, as a part of the box."""
+"""The smallest width and height of a bin, as a share of the box."""
+
 MIN_SLOPE = 1e-3
-"""Smallest slope at a knot."""
+"""The smallest slope at a knot."""
+
 _SLOPE_SHIFT = math.log(math.expm1(1.0 - MIN_SLOPE))
 
 
 class Knots(NamedTuple):
-    """Knots of M splines: positions ``x``, values ``y`` and slopes, each ``(M, b + 1)``."""
+    """The knots of M splines: positions ``x``, values ``y`` and slopes, each ``(M, b + 1)``."""
 
     x: Tensor
     y: Tensor
@@ -30,7 +33,7 @@ class Knots(NamedTuple):
 
 
 class _Bin(NamedTuple):
-    """Left knot, size and both slopes of the bin that each point lies in, ``(M, K)`` each."""
+    """The left knot, the size and both slopes of the bin in which each point lies, ``(M, K)`` each."""
 
     x: Tensor
     y: Tensor
@@ -41,15 +44,26 @@ class _Bin(NamedTuple):
 
 
 def n_parameters(bins: int) -> int:
-    """Free numbers of a spline of ``bins`` bins: widths, heights, and inner slopes."""
+    """Count the free numbers of a spline of ``bins`` bins: widths, heights, and inner slopes.
+
+    Examples
+    --------
+    >>> n_parameters(16)
+    47
+    """
     return 3 * bins - 1
 
 
 def knots(parameters: Tensor, box: float) -> Knots:
-    """Make knots out of unconstrained ``parameters (M, 3b - 1)``; zeros give the identity.
+    """Make the knots of splines on [-box, box] from unconstrained ``parameters (M, 3b - 1)``.
 
     Widths and heights are softmaxes of b numbers each, slopes a softplus of b - 1 numbers, all bounded below
-    by :data:`MIN_BIN` and :data:`MIN_SLOPE`.
+    by :data:`MIN_BIN` and :data:`MIN_SLOPE`. Parameters of zero give the identity.
+
+    Examples
+    --------
+    >>> knots(torch.zeros(1, n_parameters(2)), box=3.0).x.tolist()
+    [[-3.0, 0.0, 3.0]]
     """
     bins = (parameters.shape[-1] + 1) // 3
     return _knots(_softmaxes(parameters, bins), parameters[:, 2 * bins :], box)
@@ -63,28 +77,42 @@ def spline(x: Tensor, parameters: Tensor, box: float) -> tuple[Tensor, Tensor]:
     x : Tensor
         Points, ``(M, K)``.
     parameters : Tensor
-        As in :func:`knots`, ``(M, 3b - 1)``.
+        Unconstrained numbers, ``(M, 3b - 1)``, as in :func:`knots`.
     box : float
         The splines act on [-box, box].
 
     Returns
     -------
     (Tensor, Tensor)
-        Values and logarithms of the derivative, ``(M, K)`` each. Outside the box: ``x`` and 0.
+        Values and logarithms of the derivative, ``(M, K)`` each; ``x`` and 0 outside the box.
     """
     result: tuple[Tensor, Tensor] = _Spline.apply(x, parameters, box)  # type: ignore[no-untyped-call]
     return result
 
 
 def evaluate(x: Tensor, k: Knots) -> tuple[Tensor, Tensor]:
-    """:func:`spline` for given knots."""
+    """Evaluate splines with known knots at the points ``x (M, K)``.
+
+    Returns
+    -------
+    (Tensor, Tensor)
+        Values and logarithms of the derivative, ``(M, K)`` each; ``x`` and 0 outside the box.
+    """
     inside, z, _, cell = _locate(x, k.x, k)
     y, log_slope = _forward(z, cell)
     return torch.where(inside, y, x), torch.where(inside, log_slope, 0.0)
 
 
 def inverse(y: Tensor, k: Knots) -> Tensor:
-    """Points ``(M, K)`` at which the splines have the values ``y (M, K)``: the inverse of :func:`evaluate`."""
+    """Find the points ``(M, K)`` at which the splines have the values ``y (M, K)``, the inverse of :func:`evaluate`.
+
+    Examples
+    --------
+    >>> k = knots(torch.randn(1, n_parameters(4)), box=3.0)
+    >>> x = torch.tensor([[-1.0, 0.5, 7.0]])
+    >>> torch.allclose(inverse(evaluate(x, k)[0], k), x, atol=1e-4)
+    True
+    """
     inside, z, _, (x0, y0, w, h, d0, d1) = _locate(y, k.y, k)
     s = h / w
     dy = z - y0
@@ -97,7 +125,7 @@ def inverse(y: Tensor, k: Knots) -> Tensor:
 
 
 def _softmaxes(parameters: Tensor, bins: int) -> Tensor:
-    """Softmaxes of the widths and of the heights, ``(M, 2, b)``."""
+    """Give the softmaxes of the widths and of the heights, ``(M, 2, b)``."""
     return parameters[:, : 2 * bins].reshape(-1, 2, bins).softmax(dim=-1)
 
 
@@ -115,9 +143,9 @@ def _knots(softmaxes: Tensor, slopes: Tensor, box: float) -> Knots:
 
 
 def _locate(z: Tensor, edges: Tensor, k: Knots) -> tuple[Tensor, Tensor, Tensor, _Bin]:
-    """Whether points lie inside the box, the points moved into it, the number of their bin, and the bin."""
+    """Give whether points lie inside the box, the points moved into it, the number of their bin, and the bin."""
     inside = (z > edges[:, :1]) & (z < edges[:, -1:])
-    z = torch.where(inside, z, 0.0)  # outside, any point of the box will do: its result is not used
+    z = torch.where(inside, z, 0.0)  # outside, any point of the box will do, as its result is not used
     left = torch.searchsorted(edges[:, 1:-1].contiguous(), z.contiguous(), right=True)
     right = left + 1
     x0, y0 = k.x.gather(1, left), k.y.gather(1, left)
@@ -137,7 +165,7 @@ def _forward(z: Tensor, cell: _Bin) -> tuple[Tensor, Tensor]:
 
 
 def _backward(z: Tensor, cell: _Bin, grad_y: Tensor, grad_log: Tensor) -> _Bin:
-    """Gradients with respect to the bin; that to ``z`` is minus that to the left knot's ``x``."""
+    """Give gradients with respect to the bin; that to ``z`` is minus that to the left knot's ``x``."""
     x0, _, w, h, d0, d1 = cell
     t = (z - x0) / w
     s = h / w
@@ -157,7 +185,7 @@ def _backward(z: Tensor, cell: _Bin, grad_y: Tensor, grad_log: Tensor) -> _Bin:
 
 
 class _Spline(torch.autograd.Function):
-    """:func:`spline`, with a backward that touches each parameter once instead of once for each operation."""
+    """The operation of :func:`spline`, whose backward touches each parameter once and not once for each operation."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, parameters: Tensor, box: float) -> tuple[Tensor, Tensor]:

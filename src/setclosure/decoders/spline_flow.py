@@ -1,9 +1,8 @@
-"""Conditional masked-autoregressive spline flow, with one context for all points of a set.
+"""The paper's decoder is a conditional autoregressive spline flow, with one context for all points of a set (B.2).
 
-Durkan et al. 2019 (arXiv 1906.04032) with the masks of Germain et al. 2015 (arXiv 1502.03509); the paper's
-decoder (B.2). What depends on the context alone is computed once for each set: the context's part of every
-layer, and the spline of every layer's first feature. Only the features behind the first need a network for
-each point.
+The splines are those of Durkan et al. 2019 (arXiv 1906.04032), the masks those of Germain et al. 2015 (arXiv
+1502.03509). All that depends on the context alone is computed once for each set: the context's part of every layer,
+and the spline of every layer's first feature. Only the features behind the first need a network for each point.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from setclosure.sets.microstates import MicrostateKind
 
 @register("decoder", "spline_flow")
 class SplineFlowConfig(DecoderConfig):
-    """Sizes of a :class:`SplineFlow`."""
+    """The sizes of a :class:`SplineFlow`."""
 
     layers: int = Field(8, ge=1, description="Autoregressive spline layers.")
     bins: int = Field(16, ge=2, le=256, description="Bins of each spline.")
@@ -37,11 +36,11 @@ class SplineFlowConfig(DecoderConfig):
 
 
 class SplineFlow(nn.Module):
-    """Normalizing flow p(x | context) of autoregressive rational-quadratic spline layers over a base N(0, I).
+    """A normalizing flow p(x | context) of autoregressive rational-quadratic spline layers over a base N(0, I).
 
     ``log_prob`` needs one pass, ``sample`` inverts feature by feature (d passes). The order of the features is
-    reversed after each layer, which is fixed and needs no seed: each feature comes before each other one in
-    every second layer. A new flow is close to the identity.
+    reversed after each layer, so each feature comes before each other one in every second layer. A new flow is close
+    to the identity.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ class SplineFlow(nn.Module):
             biases[:, self._first + outputs :].uniform_(-1.0, 1.0)  # kinks of the hidden units spread over the data
 
     def log_prob(self, x: Tensor, context: Tensor) -> Tensor:
-        """Log density ``(G, K)`` of ``x (G, K, d)`` given one context for each set, ``(G, c)``."""
+        """Evaluate the log density ``(G, K)`` at ``x (G, K, d)``, given one context for each set, ``(G, c)``."""
         with torch.autocast(x.device.type, enabled=False):  # log-determinants need their full precision
             return self._log_prob(x, context.to(x.dtype))
 
@@ -117,14 +116,14 @@ class SplineFlow(nn.Module):
         return torch.stack(columns, dim=-1)
 
     def _context_parts(self, context: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Per layer: the first feature's parameters ``(G, 3b-1)``, and the biases of the conditioner ``(G, ·)``."""
+        """List the first feature's parameters ``(G, 3b-1)`` and the conditioner's biases ``(G, ·)`` of each layer."""
         parts = self.heads(self.trunk(context)).view(context.shape[0], self.layers, -1)
         return [(part[:, : self._first], part[:, self._first :]) for part in parts.unbind(dim=1)]
 
     def _transform(
         self, layer: int, columns: list[Tensor], first: Tensor, biases: Tensor
     ) -> tuple[list[Tensor], Tensor]:
-        """Transform the columns ``(G, K)`` of one layer; also the sum of the log-derivatives ``(G, K)``."""
+        """Transform columns ``(G, K)`` by one layer; give them and the sum of the log-derivatives ``(G, K)``."""
         head, log_slope = spline(columns[0], first, self.box)
         if self.n_features == 1:
             return [head], log_slope
@@ -136,7 +135,7 @@ class SplineFlow(nn.Module):
         return [head, *tail.view(G, K, -1).unbind(dim=-1)], log_slope
 
     def _invert(self, layer: int, columns: list[Tensor], first: Tensor, biases: Tensor) -> list[Tensor]:
-        """Undo :meth:`_transform`, one feature after the other: each needs those before it."""
+        """Undo :meth:`_transform`, one feature after the other, as each needs those before it."""
         done = [inverse(columns[0], knots(first, self.box))]
         for j in range(1, self.n_features):
             known = torch.stack(done + columns[j:-1], dim=-1)  # masks hide the features that are not yet known

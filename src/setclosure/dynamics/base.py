@@ -1,4 +1,4 @@
-"""The protocol of dynamics: four methods that training, rollouts and the range check know, and nothing else."""
+"""Every dynamics keeps the protocol here, and its parts and their options have the bases here."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from setclosure.parts import PartConfig
 
 
 class DynamicsConfig(PartConfig):
-    """The options of a dynamics; a subclass has its fields, and makes it."""
+    """The base of the options of dynamics: a subclass has the options as fields, and builds the dynamics."""
 
     def build(self, dim: int, n_observables: int, context_dim: int = 0, time_step: float = 1.0) -> Dynamics:
-        """Make the dynamics of macrostates of ``dim`` = D numbers, the first ``n_observables`` of them observables."""
+        """Make the dynamics of macrostates of ``dim`` = D numbers, the first ``n_observables`` of them observables.
+
+        ``context_dim`` = p numbers are known from outside, and ``time_step`` is the usual time between two frames.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say how to build its dynamics")
 
 
 class DriftConfig(PartConfig):
-    """The options of a drift; a subclass has its fields, and makes it."""
+    """The base of the options of drifts: a subclass has the options as fields, and builds the drift."""
 
     def build(self, dim: int, context_dim: int = 0) -> Drift:
         """Make the drift of macrostates of ``dim`` = D numbers, given ``context_dim`` = p numbers of the context."""
@@ -31,7 +34,7 @@ class DriftConfig(PartConfig):
 
 
 class DiffusionConfig(PartConfig):
-    """The options of a diffusion; a subclass has its fields, and makes it."""
+    """The base of the options of diffusions: a subclass has the options as fields, and builds the diffusion."""
 
     def build(self, dim: int, context_dim: int = 0) -> nn.Module:
         """Make the diffusion of macrostates of ``dim`` = D numbers, given ``context_dim`` = p numbers of the context.
@@ -43,31 +46,33 @@ class DiffusionConfig(PartConfig):
 
 
 class Drift(nn.Module):
-    """A drift n(y, u) in standardised coordinates: ``forward(y, u)`` maps ``(*, D)`` and ``(*, p)`` to ``(*, D)``.
+    """The base of drifts n(y, u) of macrostate and context in standardised coordinates.
 
-    Each column of the result is in units of its root mean square change in one time step.
+    ``forward(y, u)`` maps ``(*, D)`` and ``(*, p)`` to ``(*, D)``. Each column of the result is in units of its root
+    mean square change in one time step.
     """
 
     def set_rates(self, rates: Tensor) -> None:
-        """Take the rates of the columns, ``(D,)`` in standard deviations per time step; most drifts need none."""
+        """Take the rates of the columns, ``(D,)`` in standard deviations per time step, if the drift needs them."""
 
 
 class Dynamics(nn.Module, ABC):
-    """The equation of motion of macrostates z = [z̄, ẑ], as training and prediction see it.
+    """The base of equations of motion of macrostates z = [z̄, ẑ].
 
-    Inside, networks see y = (z − shift) / scale and u, the standardised context. Times between frames are in units of
-    ``time_step``, so that the unit of time changes neither the loss nor a rollout.
+    Training and prediction use :attr:`window`, :meth:`loss`, :meth:`start` and :meth:`simulate`. Networks see
+    y = (z − shift) / scale and u, the standardised context. Times between frames are in units of ``time_step``, so
+    that the unit of time changes neither the loss nor a rollout.
 
     Parameters
     ----------
     dim : int
-        D, the numbers of a macrostate.
+        The numbers of a macrostate, D.
     n_observables : int
-        o, how many of them are observables z̄ (the first ones); the rest is the closure ẑ.
+        The number of observables z̄, which come first, o; the rest is the closure ẑ.
     context_dim : int
-        p, the numbers that are known from outside.
+        The numbers that are known from outside, p.
     time_step : float
-        Δt, the usual time between two frames, in the unit of time of the data.
+        The usual time between two frames, in the unit of time of the data, Δt.
 
     Raises
     ------
@@ -76,7 +81,7 @@ class Dynamics(nn.Module, ABC):
     """
 
     window: ClassVar[int] = 2
-    """Consecutive frames of one training example, L."""
+    """The number of consecutive frames in one training example, L."""
 
     stochastic: ClassVar[bool] = False
     """Whether two rollouts from one state differ."""
@@ -93,8 +98,7 @@ class Dynamics(nn.Module, ABC):
         super().__init__()
         if not 1 <= n_observables <= dim:
             raise ModelError(
-                f"a macrostate of {dim} numbers with {n_observables} observables; expected at least one, "
-                "and no more than numbers."
+                f"a macrostate of {dim} numbers was to have {n_observables} observables; expected 1 to {dim}."
             )
         if not 0.0 < time_step < float("inf"):
             raise ModelError(f"the time step is {time_step}; expected a positive number.")
@@ -121,16 +125,16 @@ class Dynamics(nn.Module, ABC):
         context : Tensor
             The context at these frames, ``(B, L, p)``.
         dt : Tensor
-            Times between them in time steps, ``(B, L − 1)``.
+            Times between these frames in time steps, ``(B, L − 1)``.
         statistics : Statistics, optional
             Units of states and changes; those of the training data by default. An encoder that is trained with the
-            dynamics gives those of the batch: a loss in fixed units could be lowered by a closure that merely shrinks.
+            dynamics gives those of the batch, because a closure that merely shrinks would lower a loss in fixed units.
         """
 
     def start(self, z: Tensor, context: Tensor) -> Tensor:
         """Give the state after the first K known frames, from macrostates ``(B, K, D)`` and context ``(B, K, p)``.
 
-        A dynamics without memory takes the last of them.
+        A dynamics without memory takes the last frame.
         """
         return z[:, -1]
 
@@ -149,21 +153,26 @@ class Dynamics(nn.Module, ABC):
         Parameters
         ----------
         state : Tensor
-            What :meth:`start` gave, ``(B, D)``.
+            The states that :meth:`start` gave, ``(B, D)``.
         context : Tensor
             The context at each predicted frame, the start included, ``(B, H + 1, p)``.
         dt : Tensor
             Times between frames in time steps, ``(H,)``.
         samples : int
-            R, paths with independent noise from each state.
+            Paths with independent noise from each state, R.
         generator : torch.Generator, optional
             Source of the noise; PyTorch's global one by default.
+
+        Returns
+        -------
+        Rollout
+            States ``(B, R, H + 1, D)`` with status and step of each path.
         """
 
     # ── units ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def changes(self, now: Tensor, after: Tensor, dt: Tensor) -> Tensor:
-        """Give changes ``(*, D)`` from frame to frame in units of one time step, for times ``(*, 1)`` between them."""
+        """Give the changes ``(*, D)`` from ``now`` to ``after`` in units of one time step, for times ``dt (*, 1)``."""
         return (after - now) / dt
 
     @torch.no_grad()
@@ -182,9 +191,9 @@ class Dynamics(nn.Module, ABC):
         Raises
         ------
         ModelError
-            If the shape is another.
+            If macrostates or context have another shape.
         TrainingError
-            If a macrostate is NaN or infinite, or there is no pair.
+            If a macrostate is NaN or infinite, or there is no pair of frames.
         """
         if z.ndim != 2 or z.shape[1] != self.dim or context.shape != (len(z), self.context_dim):
             raise ModelError(
@@ -192,7 +201,10 @@ class Dynamics(nn.Module, ABC):
                 f"(F, {self.dim}) and (F, {self.context_dim})."
             )
         if len(now) == 0:
-            raise TrainingError("no two frames of the training data follow each other, so there is no step to learn.")
+            raise TrainingError(
+                "no two frames of the training data follow each other, so there is no step to learn. "
+                "Look at the gaps between the times of the frames."
+            )
         if not bool(torch.isfinite(z).all()):
             row, column = (int(i) for i in (~torch.isfinite(z)).nonzero()[0])
             raise TrainingError(

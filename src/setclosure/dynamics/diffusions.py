@@ -1,8 +1,8 @@
-"""The diffusion Σ: constant, diagonal or full, as a lower-triangular factor in standardised coordinates.
+"""The diffusion Σ is constant, diagonal or full, and given by a factor in standardised coordinates.
 
-A factor is either the diagonal ``(*, D)`` of a diagonal Σ, or a lower-triangular ``(*, D, D)`` with positive
-diagonal (the Cholesky factor of ΣΣᵀ, which is all that the law of the process depends on). Its number of axes
-tells which of the two it is, so that a diagonal one never becomes a matrix.
+A factor is either the diagonal ``(*, D)`` of a diagonal Σ, or a lower-triangular matrix ``(*, D, D)`` with positive
+diagonal, the Cholesky factor of ΣΣᵀ, on which alone the law of the process depends. The number of axes tells which of
+the two a factor is, so that a diagonal one never becomes a matrix.
 """
 
 from __future__ import annotations
@@ -19,22 +19,28 @@ from setclosure.dynamics.networks import Perceptron, joined
 from setclosure.registry import register
 
 FLOOR = 1e-3
-"""Least diagonal entry, in units of the root mean square increment per frame: bounds the likelihood."""
+"""The least diagonal entry, in units of the root mean square increment of a time step; it bounds the likelihood."""
 
-_RAW_ONE = math.log(math.expm1(1.0 - FLOOR))  # what positive() maps to one: the noise of a driftless process
+_RAW_ONE = math.log(math.expm1(1.0 - FLOOR))  # positive() maps this to one, the noise of a process without drift
 
 
 def positive(raw: Tensor) -> Tensor:
-    """Softplus plus :data:`FLOOR`, elementwise."""
+    """Map numbers to positive ones, elementwise, by softplus plus :data:`FLOOR`.
+
+    Examples
+    --------
+    >>> bool((positive(torch.tensor([-100.0, 0.0])) >= FLOOR).all())
+    True
+    """
     return softplus(raw) + FLOOR
 
 
 @register("diffusion", "constant")
 class ConstantConfig(DiffusionConfig):
-    """A constant diagonal has no options."""
+    """The options of a :class:`ConstantDiffusion`, which has none."""
 
     def build(self, dim: int, context_dim: int = 0) -> ConstantDiffusion:
-        """Make the diffusion of macrostates of ``dim`` = D numbers; it sees no context."""
+        """Make the diffusion of macrostates of ``dim`` = D numbers, which sees no context."""
         return ConstantDiffusion(dim)
 
 
@@ -63,12 +69,12 @@ class FullConfig(_NetworkConfig):
 
 
 class ConstantDiffusion(nn.Module):
-    """A diagonal Σ that does not depend on the state: ``(*, D)`` to ``(*, D)``.
+    """A diagonal Σ that depends neither on the state nor on the context.
 
     Parameters
     ----------
     dim : int
-        D.
+        Numbers of a macrostate, D.
     """
 
     def __init__(self, dim: int) -> None:
@@ -86,9 +92,9 @@ class _StateDependent(nn.Module):
     Parameters
     ----------
     start : Tensor
-        The first output: noise as large as the increments.
+        The output before training, noise as large as the increments.
     n_in : int
-        D + p.
+        Numbers of macrostate and context, D + p.
     hidden : tuple of int
         Widths of the hidden tanh layers.
     """
@@ -103,38 +109,48 @@ class _StateDependent(nn.Module):
 
 
 class DiagonalDiffusion(_StateDependent):
-    """A state-dependent diagonal Σ: ``(*, D)`` to ``(*, D)``.
+    """A diagonal Σ that depends on state and context.
 
     Parameters
     ----------
     dim, context_dim : int
-        D and p.
+        Numbers of a macrostate and of the context, D and p.
     hidden : tuple of int
         Widths of the hidden tanh layers.
+
+    Examples
+    --------
+    >>> DiagonalDiffusion(3)(torch.zeros(5, 3), torch.zeros(5, 0)).shape
+    torch.Size([5, 3])
     """
 
     def __init__(self, dim: int, context_dim: int = 0, hidden: tuple[int, ...] = (32, 32)) -> None:
         super().__init__(torch.full((dim,), _RAW_ONE), dim + context_dim, hidden)
 
     def forward(self, y: Tensor, u: Tensor) -> Tensor:
-        """Evaluate the diagonal at each macrostate ``(*, D)`` and context ``(*, p)``."""
+        """Evaluate the diagonal ``(*, D)`` at macrostates ``(*, D)`` and context ``(*, p)``."""
         return positive(self.network(joined(y, u)))
 
 
 class FullDiffusion(_StateDependent):
-    """A state-dependent lower-triangular Σ with positive diagonal: ``(*, D)`` to ``(*, D, D)``.
+    """A lower-triangular Σ with positive diagonal that depends on state and context.
 
     Parameters
     ----------
     dim, context_dim, hidden
         As in :class:`DiagonalDiffusion`.
+
+    Examples
+    --------
+    >>> FullDiffusion(3)(torch.zeros(5, 3), torch.zeros(5, 0)).shape
+    torch.Size([5, 3, 3])
     """
 
     def __init__(self, dim: int, context_dim: int = 0, hidden: tuple[int, ...] = (32, 32)) -> None:
         super().__init__(_RAW_ONE * torch.eye(dim).flatten(), dim + context_dim, hidden)
 
     def forward(self, y: Tensor, u: Tensor) -> Tensor:
-        """Evaluate the factor at each macrostate ``(*, D)`` and context ``(*, p)``."""
+        """Evaluate the factor ``(*, D, D)`` at macrostates ``(*, D)`` and context ``(*, p)``."""
         D = y.shape[-1]
         raw = self.network(joined(y, u)).unflatten(-1, (D, D))
         factor: Tensor = raw.tril(-1) + torch.diag_embed(positive(raw.diagonal(dim1=-2, dim2=-1)))

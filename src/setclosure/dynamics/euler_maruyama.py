@@ -1,4 +1,4 @@
-"""The macro dynamics with noise: a stochastic differential equation, learned by its one-step likelihood (Eq. 5)."""
+"""The macro dynamics with noise are a stochastic differential equation, learned by its one-step likelihood (Eq. 5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from setclosure.registry import register
 
 @register("dynamics", "euler_maruyama")
 class EulerMaruyamaConfig(DynamicsConfig):
-    """The options of :class:`EulerMaruyama`."""
+    """The options of an :class:`EulerMaruyama` dynamics."""
 
     drift: SerializeAsAny[DriftConfig] = Field(default_factory=MLPDriftConfig, description="Drift g.")
     diffusion: SerializeAsAny[DiffusionConfig] = Field(default_factory=DiagonalConfig, description="Diffusion Σ.")
@@ -46,7 +46,12 @@ class EulerMaruyamaConfig(DynamicsConfig):
 
 
 class EulerMaruyama(MarkovDynamics):
-    """dz = g(z, u) dt + Σ(z, u) dW, trained by the likelihood of one Euler–Maruyama step.
+    """The dynamics dz = g(z, u) dt + Σ(z, u) dW (Eq. 4), trained by the likelihood of one Euler–Maruyama step.
+
+    Parameters
+    ----------
+    dim, n_observables, context_dim, time_step, drift, diffusion, scheme
+        As in :class:`~setclosure.dynamics.markov.MarkovDynamics`; there is a diffusion.
 
     Examples
     --------
@@ -72,16 +77,18 @@ class EulerMaruyama(MarkovDynamics):
         super().__init__(dim, n_observables, context_dim, time_step, drift, diffusion, scheme)
 
     def changes(self, now: Tensor, after: Tensor, dt: Tensor) -> Tensor:
-        """Give changes ``(*, D)`` in units of one time step: noise grows with the root of the time."""
+        """Give changes ``(*, D)`` in units of one time step, where noise grows with the root of the time."""
         return (after - now) / dt.sqrt()
 
     def loss(self, z: Tensor, context: Tensor, dt: Tensor, statistics: Statistics | None = None) -> Tensor:
-        """Give −log of the density of the next macrostate, ``(B,)``.
+        """Give minus the log density of the next macrostate, ``(B,)``.
 
-            p(z_{t+1} | z_t) = N(z_t + g(z_t) Δt, Δt Σ(z_t) Σ(z_t)ᵀ),   Eq. 5,
+        The density is that of Eq. 5,
 
-        with all its constants and in physical units, so that values of two models may be compared; with
-        ``statistics`` of a batch in their units, in which a closure that shrinks gains nothing.
+            p(z_{t+1} | z_t) = N(z_t + g(z_t) Δt, Δt Σ(z_t) Σ(z_t)ᵀ),
+
+        with all its constants and in physical units, so that values of two models may be compared. With ``statistics``
+        it is in their units, in which a closure that shrinks gains nothing.
         """
         s = statistics or self.statistics()
         y = (z[:, 0] - s.shift) / s.scale

@@ -7,23 +7,23 @@ from collections.abc import Callable
 from torch import Tensor
 
 Field = Callable[[Tensor], Tensor]
-"""A function of the state ``(*, D)``."""
+"""A function of the state ``(*, D)``, such as a drift or a diffusion."""
 
 
 def times_noise(factor: Tensor, noise: Tensor) -> Tensor:
-    """Multiply a factor, ``(*, D)`` or ``(*, D, D)``, with noise ``(*, D)``: Σ ξ, ``(*, D)``."""
+    """Give Σ ξ ``(*, D)`` from a factor of Σ, ``(*, D)`` or ``(*, D, D)``, and noise ξ ``(*, D)``."""
     if factor.ndim == noise.ndim:
         return factor * noise
     return (factor @ noise.unsqueeze(-1)).squeeze(-1)
 
 
 def euler(drift: Field, z: Tensor, h: float) -> Tensor:
-    """Take an Euler step z + h g(z), order 1, of states ``(*, D)``."""
+    """Take an Euler step z + h g(z) of states ``(*, D)``, which has order 1."""
     return z.add(drift(z), alpha=h)
 
 
 def rk4(drift: Field, z: Tensor, h: float) -> Tensor:
-    """Take a classical Runge–Kutta step, order 4, of states ``(*, D)``; for an ODE only."""
+    """Take a classical Runge–Kutta step of states ``(*, D)``, which has order 4, for an ODE only."""
     k1 = drift(z)
     k2 = drift(z.add(k1, alpha=h / 2))
     k3 = drift(z.add(k2, alpha=h / 2))
@@ -34,12 +34,12 @@ def rk4(drift: Field, z: Tensor, h: float) -> Tensor:
 def euler_maruyama(drift: Field, diffusion: Field, z: Tensor, h: float, noise: Tensor) -> Tensor:
     """Take an Euler–Maruyama step z + h g(z) + √h Σ(z) ξ of Itô's equation.
 
-    Its strong order is ½, and 1 where Σ does not depend on z.
+    The strong order is ½, and 1 where Σ does not depend on z.
 
     Parameters
     ----------
     drift, diffusion : callable
-        g, ``(*, D)``; the diagonal ``(*, D)`` of Σ or its lower-triangular factor ``(*, D, D)``.
+        g, which gives ``(*, D)``, and Σ, which gives its diagonal ``(*, D)`` or a lower-triangular ``(*, D, D)``.
     z : Tensor
         States, ``(*, D)``.
     h : float

@@ -1,4 +1,4 @@
-"""Markov dynamics: the drift and the diffusion that the members without memory share."""
+"""Dynamics without memory share a base, which has a drift and perhaps a diffusion."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from setclosure.dynamics.rollout import Rollout, Scheme, rollout
 
 
 class MarkovDynamics(Dynamics):
-    """dz = g(z, u) dt + Σ(z, u) dW of Eq. 4, with or without Σ, whose next state depends on the present one alone.
+    """The dynamics dz = g(z, u) dt + Σ(z, u) dW of Eq. 4, with or without Σ.
 
     Networks answer in units of the rate scale, the root mean square change of each column in a time step: n(y, u) is
-    the drift per time step in that unit, L(y, u) the diffusion per square root of a time step. Outside, all is
-    physical: g = rate · n / Δt in units of z per time, and Σ = rate · L / √Δt in units of z per √time.
+    the drift per time step in that unit, L(y, u) the diffusion per square root of a time step. Methods give physical
+    units: g = rate · n / Δt in units of z per time, and Σ = rate · L / √Δt in units of z per √time.
 
     Parameters
     ----------
     dim, n_observables, context_dim, time_step
         As in :class:`~setclosure.dynamics.base.Dynamics`.
     drift : Drift
-        n(y, u).
+        The network n(y, u).
     diffusion : Module, optional
-        L(y, u).
+        The network L(y, u); an ODE has none.
     scheme : Scheme, optional
-        How a rollout is integrated.
+        The integration of a rollout.
     """
 
     def __init__(

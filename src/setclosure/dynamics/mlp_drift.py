@@ -1,4 +1,4 @@
-"""The drift g as a perceptron (the paper's choice, Sec. 3.3), in standardised coordinates."""
+"""A perceptron is the paper's drift g (Sec. 3.3), in standardised coordinates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MLPDriftConfig(DriftConfig):
 
 
 class MLPDrift(Drift):
-    """A multi-layer perceptron from macrostate and context to the drift.
+    """A perceptron from macrostate and context to the drift.
 
     With the default activation, tanh, the drift is bounded, so no rollout can leave in finite time; with the others it
     grows without bound away from the training data, and some rollouts do diverge.
@@ -35,14 +35,15 @@ class MLPDrift(Drift):
     Parameters
     ----------
     dim : int
-        D.
+        Numbers of a macrostate, D.
     context_dim : int
-        p.
+        Numbers of the context, p.
     config : MLPDriftConfig, optional
         Sizes.
 
     Examples
     --------
+    >>> import torch
     >>> MLPDrift(9, 1)(torch.zeros(5, 9), torch.zeros(5, 1)).shape
     torch.Size([5, 9])
     """

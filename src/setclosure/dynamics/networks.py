@@ -1,4 +1,4 @@
-"""The perceptron that drifts and diffusions share, and the derivatives of its activations.
+"""Drifts and diffusions share a perceptron, which knows the derivatives of its activations.
 
 The derivatives are written out because OnsagerNet needs the gradient of its potential where automatic
 differentiation is off (a rollout runs in inference mode).
@@ -49,7 +49,7 @@ def joined(y: Tensor, u: Tensor) -> Tensor:
 
 
 class Perceptron(nn.Sequential):
-    """Linear layers with an activation between them: ``(*, n_in)`` to ``(*, n_out)``.
+    """Linear layers with an activation between them, from ``(*, n_in)`` to ``(*, n_out)``.
 
     Parameters
     ----------
@@ -59,6 +59,11 @@ class Perceptron(nn.Sequential):
         Widths of the hidden layers; none makes an affine map.
     activation : {"tanh", "silu", "gelu", "softplus", "relu"}
         The activation between the layers.
+
+    Examples
+    --------
+    >>> Perceptron(4, 3, hidden=(16,))(torch.zeros(5, 4)).shape
+    torch.Size([5, 3])
     """
 
     def __init__(self, n_in: int, n_out: int, hidden: tuple[int, ...], activation: Activation = "tanh") -> None:

@@ -1,4 +1,4 @@
-"""The macro dynamics without noise: an ordinary differential equation, learned from one-step increments."""
+"""The macro dynamics without noise are an ordinary differential equation, learned from one-step increments."""
 
 from __future__ import annotations
 
@@ -38,7 +38,12 @@ class ODEConfig(DynamicsConfig):
 
 
 class ODE(MarkovDynamics):
-    """dz = g(z, u) dt, trained by the squared error of one-step increments.
+    """The dynamics dz = g(z, u) dt, trained by the squared error of one-step increments.
+
+    Parameters
+    ----------
+    dim, n_observables, context_dim, time_step, drift, scheme
+        As in :class:`~setclosure.dynamics.markov.MarkovDynamics`; there is no diffusion.
 
     Examples
     --------
@@ -51,7 +56,7 @@ class ODE(MarkovDynamics):
     def loss(self, z: Tensor, context: Tensor, dt: Tensor, statistics: Statistics | None = None) -> Tensor:
         """Give the squared error of each increment per time step, averaged over the columns, ``(B,)``.
 
-        Each column is in units of its root mean square increment: 1 is what predicting no change scores.
+        Each column is in units of its root mean square increment, so a drift of zero has a loss of about 1.
 
         Examples
         --------

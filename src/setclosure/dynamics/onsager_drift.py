@@ -1,4 +1,4 @@
-"""OnsagerNet: a drift with an energy law (Yu, Tian, E, Li, Phys. Rev. Fluids 6, 114402, 2021)."""
+"""OnsagerNet is a drift with an energy law (Yu, Tian, E, Li, Phys. Rev. Fluids 6, 114402, 2021)."""
 
 from __future__ import annotations
 
@@ -30,34 +30,34 @@ class OnsagerNetConfig(DriftConfig):
 
 
 class OnsagerNetDrift(Drift):
-    r"""Drift by the generalised Onsager principle, ``(*, D)`` to ``(*, D)``, in standardised coordinates.
+    r"""A drift by the generalised Onsager principle, in standardised coordinates.
 
     .. math::
 
         \dot y = -\bigl(M(y) + W(y)\bigr) \nabla V(y) + f(y)
 
     with M symmetric positive definite, W antisymmetric, the potential V(y) = ½ ‖U(y) + Γ y‖² + β ‖y‖², which
-    confines because β > 0, and an external force f. From the form alone,
-    dV/dt = −∇Vᵀ M ∇V + f·∇V ≤ f·∇V: without the force, V never increases.
+    confines because β > 0, and an external force f. This form implies
+    dV/dt = −∇Vᵀ M ∇V + f·∇V ≤ f·∇V, so V never increases without the force.
 
     Columns of a macrostate may change at very different rates, and a drift in one unit per column would
-    break the symmetry of M. So the rates r of the columns (in standard deviations per frame,
-    :meth:`set_rates`) enter on both sides: M = √r (L Lᵀ + α I) √r and W = √r A √r, f = r (F y + b), and what
-    is returned is ẏ / r, each column in its own unit. L (lower triangular) and A (antisymmetric) come from the
+    break the symmetry of M. So the rates r of the columns (in standard deviations per time step,
+    :meth:`set_rates`) enter on both sides: M = √r (L Lᵀ + α I) √r and W = √r A √r, f = r (F y + b). The drift
+    gives ẏ / r, each column in its own unit. L (lower triangular) and A (antisymmetric) come from the
     lower and the strict upper triangle of one D × D network output.
 
     Parameters
     ----------
     dim : int
-        D.
+        Numbers of a macrostate, D.
     context_dim : int
-        p. The context enters U, L, W and f; V is the potential at a given context.
+        Numbers of the context, p. The context enters U, L, W and f; V is the potential at a given context.
     config : OnsagerNetConfig, optional
         Sizes and constants.
 
     Notes
     -----
-    The force is affine and starts at zero: a system that needs none is learned as a gradient flow with a
+    The force is affine and starts at zero. A system that needs no force is learned as a gradient flow with a
     rotation.
 
     Examples
@@ -83,7 +83,7 @@ class OnsagerNetDrift(Drift):
         nn.init.zeros_(self.force.bias)
 
     def set_rates(self, rates: Tensor) -> None:
-        """Take the rates r of the columns, ``(D,)`` and positive, in standard deviations per unit of time."""
+        """Take the rates r of the columns, ``(D,)`` and positive, in standard deviations per time step."""
         self.root_rates.copy_(rates.sqrt())
 
     def potential(self, y: Tensor, u: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class OnsagerNetDrift(Drift):
         return value
 
     def potential_gradient(self, y: Tensor, u: Tensor) -> Tensor:
-        """Evaluate ∇V(y), ``(*, D)``, written out: it needs no automatic differentiation."""
+        """Evaluate ∇V(y), ``(*, D)``, without automatic differentiation."""
         tilted = linear(y, self.gamma)
         features, pulled = self.energy_features.forward_and_pullback(joined(y, u), lambda features: features + tilted)
         of_state = pulled[..., : y.shape[-1]]

@@ -12,13 +12,18 @@ from torch import Tensor
 from setclosure.dynamics.integrators import euler, euler_maruyama, rk4
 from setclosure.errors import ConfigurationError, ModelError
 
-_FAR = 1e6  # a path so many widths of the training range away has diverged, finite or not
-_CHUNK_PATHS = 8192  # paths that go together: enough for large matrix products, few enough for small machines
-_CHUNK_NUMBERS = 2**25  # states and noise held for a chunk, in numbers
+_FAR = 1e6
+"""The distance, in widths of the training range, beyond which a finite path counts as diverged."""
+
+_CHUNK_PATHS = 8192
+"""The number of paths that are integrated together, enough for large matrix products on small machines."""
+
+_CHUNK_NUMBERS = 2**25
+"""The most numbers of states and noise that are held at once, 128 MiB in float32."""
 
 
 class RolloutStatus(IntEnum):
-    """How a path ended."""
+    """The way in which a path ended."""
 
     OK = 0
     DIVERGED = 1
@@ -26,7 +31,7 @@ class RolloutStatus(IntEnum):
 
     @property
     def sentence(self) -> str:
-        """What that means and what to do, for a reader."""
+        """A sentence that says what the status means and what to do."""
         return _SENTENCES[self]
 
 
@@ -45,19 +50,19 @@ _SENTENCES = {
 
 @dataclass(frozen=True)
 class Rollout:
-    """Predicted macrostates.
+    """Predicted macrostates, with the status of each path.
 
     Parameters
     ----------
     states : Tensor
-        ``(B, R, H + 1, D)``, the initial state first; always finite. A diverged path is held, from the step
-        at which it diverged, at its last state before that.
+        Macrostates ``(B, R, H + 1, D)``, the initial state first, always finite. A diverged path is held, from the
+        step at which it diverged, at its last state before that step.
     status : Tensor
         A :class:`RolloutStatus` for each path, ``(B, R)`` int64.
     step : Tensor
         The step at which the path diverged or else first was outside, ``(B, R)`` int64; −1 if neither.
     n_observables : int
-        How many of the D columns are observables (the first ones).
+        The number of columns that are observables, which come first.
     """
 
     states: Tensor
@@ -71,7 +76,7 @@ class Rollout:
         return self.states[..., : self.n_observables]
 
     def message(self, b: int, r: int = 0) -> str:
-        """Say in a sentence what became of sample ``r`` of path ``b``."""
+        """Say in a sentence how sample ``r`` of path ``b`` ended."""
         status = RolloutStatus(int(self.status[b, r]))
         when = "" if status is RolloutStatus.OK else f" at step {int(self.step[b, r])}"
         return f"path {b}, sample {r}: {status.name.lower()}{when}; {status.sentence}"
@@ -106,13 +111,13 @@ class Integrable(Protocol):
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a rollout is integrated.
+    """The integration of a rollout.
 
     Parameters
     ----------
     integrator : {"euler", "rk4"}
-        Euler (with diffusion: Euler–Maruyama, what Eq. 5 was trained for), or Runge–Kutta of order 4, which takes the
-        drift as the right-hand side of an ODE and knows no noise.
+        Euler steps, or Runge–Kutta steps of order 4, which are for an ODE only. With diffusion, Euler steps are those
+        of Euler–Maruyama, which the loss of Eq. 5 assumes.
     substeps : int
         Steps of the integrator in each time step.
     range_margin : float
@@ -149,27 +154,27 @@ def rollout(
     scheme: Scheme | None = None,
     generator: torch.Generator | None = None,
 ) -> Rollout:
-    """Predict frames from the initial macrostates ``z0``.
+    """Predict frames from the initial macrostates ``z0`` (Algorithm 2).
 
     Every path gets its own random stream, seeded by one number that ``generator`` draws for each path, in
     order. So the noise of path (b, r) depends on the state of ``generator``, on its place b · R + r, on
-    the number of steps and on the scheme: not on later batch mates, chunks, or the device that holds the model.
-    (The last digits may still differ with the size of the batch: matrix products round differently.)
+    the number of steps and on the scheme, but not on later batch mates, chunks, or the device that holds the model.
+    (The last digits may still differ with the size of the batch, because matrix products round differently.)
 
     Parameters
     ----------
     dynamics : Integrable
-        The dynamics, its statistics set.
+        The dynamics, with its statistics set.
     z0 : Tensor
-        Initial macrostates, ``(B, D)``, physical units.
+        Initial macrostates, ``(B, D)``, in physical units.
     dt : Tensor
         Times between the frames in time steps, ``(H,)``, positive.
     context : Tensor, optional
         The context at every frame, ``(B, H + 1, p)``; that of a frame holds until the next.
     samples : int, optional
-        R, paths with independent noise from each initial state; one for an ODE.
+        Paths with independent noise from each initial state, R; one for an ODE.
     scheme : Scheme, optional
-        How it is integrated.
+        The integration; one Euler step for each time step by default.
     generator : torch.Generator, optional
         Source of the noise; PyTorch's global one by default.
 
@@ -243,7 +248,7 @@ def _integrate(
 ) -> Tensor:
     """Integrate in standardised coordinates, where a step costs the networks and little else.
 
-    Returns the paths, ``(H + 1, P, D)``, from ``y (P, D)`` and the standardised context ``(H + 1, P, p)``.
+    It gives the paths, ``(H + 1, P, D)``, from ``y (P, D)`` and the standardised context ``(H + 1, P, p)``.
     """
     network, noise_network = dynamics.drift_network, dynamics.diffusion_network
     rate = dynamics.rate_scale / dynamics.scale  # (D,), standard deviations per time step
@@ -270,9 +275,9 @@ def _integrate(
 
 
 def _judge(dynamics: Integrable, y: Tensor, margin: float, status: Tensor, step: Tensor) -> None:
-    """Fill ``status`` and ``step`` ``(P,)`` for the paths ``y`` ``(H + 1, P, D)``; hold the diverged ones.
+    """Fill ``status`` and ``step`` ``(P,)`` for the paths ``y`` ``(H + 1, P, D)``, and hold the diverged ones.
 
-    All at once after the last step: paths do not touch each other, so a lost one costs only its own time.
+    It is called once after the last step: paths do not touch each other, so a diverged one costs only its own time.
     """
     low, high = dynamics.standardise(dynamics.low), dynamics.standardise(dynamics.high)
     width = (high - low).clamp_min(1.0)  # a column that hardly varied may move by its scale
@@ -296,7 +301,9 @@ def _check(dynamics: Integrable, z0: Tensor, dt: Tensor, context: Tensor, sample
         raise ModelError(f"initial macrostates have shape {tuple(z0.shape)}; expected (B ≥ 1, {dynamics.dim}).")
     if not bool(torch.isfinite(z0).all()):
         rows = (~torch.isfinite(z0).all(1)).nonzero().flatten().tolist()
-        raise ModelError(f"initial macrostates {rows[:5]} are not finite; look at their microstates.")
+        raise ModelError(
+            f"initial macrostates {rows[:5]} are not finite; expected finite numbers. Look at their microstates."
+        )
     if dt.ndim != 1 or len(dt) == 0 or not bool((dt > 0).all()):
         raise ConfigurationError(f"times between frames are {dt.tolist()[:5]}; expected one or more positive numbers.")
     wanted = (len(z0), len(dt) + 1, dynamics.context_dim)

@@ -1,4 +1,4 @@
-"""Statistics of macrostates: the units in which dynamics see states and their changes."""
+"""Statistics of macrostates are the units in which dynamics see states and their changes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 _CONSTANT = 1e-6
-"""A column that varies by a smaller share of its size is constant, but for the rounding of float32."""
+"""The share of its size by which a column must vary, as float32 rounds by about as much."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Shift and scale of macrostates, and the size of their change from frame to frame.
+    """The shift and scale of macrostates, and the size of their change from frame to frame.
 
     Attributes
     ----------
     shift, scale : Tensor
-        Mean and standard deviation of each column, ``(D,)``. A column that does not vary has its own size as scale (or
-        one, if it is zero), so nothing is ever divided by zero.
+        Mean and standard deviation of each column, ``(D,)``. The scale of a column that does not vary is its own size,
+        or one if the column is zero, so nothing is ever divided by zero.
     rate : Tensor
         Root mean square change of each column in one time step, ``(D,)``; at least a millionth of the scale.
     """
@@ -30,14 +30,19 @@ class Statistics:
 
     @classmethod
     def of(cls, z: Tensor, changes: Tensor) -> Statistics:
-        """Measure macrostates; gradients flow through what is measured.
+        """Measure macrostates, with gradients through the statistics.
 
         Parameters
         ----------
         z : Tensor
             Macrostates, ``(*, D)``.
         changes : Tensor
-            Changes from frame to frame, ``(*, D)``, each already in units of one time step.
+            Changes from frame to frame, ``(*, D)``, each in units of one time step.
+
+        Examples
+        --------
+        >>> Statistics.of(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0]])).scale
+        tensor([1.])
         """
         every = tuple(range(z.ndim - 1))
         size = z.detach().abs().amax(every)
@@ -45,7 +50,7 @@ class Statistics:
         variance = z.var(every, correction=0)
         squared = changes.square().mean(tuple(range(changes.ndim - 1)))
         least = (_CONSTANT * size).square()
-        # the root's gradient at zero is infinite: constant columns take their own size before it
+        # the root has an infinite gradient at zero, so constant columns take their own size before it
         scale = torch.where(variance > least, variance, size.square()).sqrt()
         rate = torch.maximum(squared, (_CONSTANT * scale).square()).sqrt()
         return cls(z.mean(every), scale, rate)

@@ -1,1 +1,1 @@
-"""Encoders φ̂: permutation-invariant maps from a microstate to its closure (Sec. 3.2, B.1)."""
+"""Encoders φ̂ map a microstate to its closure, whatever the order of its particles (Sec. 3.2, B.1)."""

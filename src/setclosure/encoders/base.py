@@ -1,4 +1,4 @@
-"""The protocol behind which every encoder stands, and the base of their options."""
+"""Every encoder keeps the protocol here, and its options have the base here."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 
 class Encoder(Protocol):
-    """A module that maps a batch of microstates to one embedding ``(B, S, c)``: c numbers for each species.
+    """A module that maps a batch of microstates to embeddings ``(B, S, c)``, c numbers for each species.
 
-    The same map serves every species; the closure of the whole microstate is the S·c numbers in a row.
+    The same map serves every species. The closure of a whole microstate is its S·c numbers in a row.
     """
 
     def __call__(self, batch: MicrostateBatch) -> Tensor:
-        """Embed ``batch``; nothing but order, padding and batch mates must leave the result unchanged."""
+        """Embed ``batch``, ``(B, S, c)``; order, padding and batch mates must not change the result."""
         ...
 
 
 class EncoderConfig(PartConfig):
-    """Options of an encoder; a subclass has its fields, and makes it."""
+    """The base of the options of encoders: a subclass has the options as fields, and builds the encoder."""
 
     ordered: ClassVar[bool] = False
-    """Whether the encoder reads a list of a fixed length instead of a set: it is then trained on random orders of the
-    particles, and takes no other number of them."""
+    """Whether the encoder reads a list of a fixed length instead of a set.
+
+    Such an encoder is trained on random orders of the particles, and takes no other number of them."""
 
     raw: ClassVar[bool] = False
-    """Whether the encoder reads particles in the units of the data instead of standardised ones: a pixel is a place in
-    an image. Such a method knows no symmetry."""
+    """Whether the encoder reads particles in the units of the data instead of standard coordinates.
+
+    An encoder of images does, because a pixel is a place in an image. Such an encoder uses no symmetry."""
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> nn.Module:
-        """Make the :class:`Encoder` of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        """Make the :class:`Encoder` of microstates of a ``kind``, with ``closure_dim`` = c numbers for each species."""
         raise NotImplementedError(f"{type(self).__name__} does not say how to build its encoder")

@@ -1,4 +1,4 @@
-"""DeepSet (Zaheer et al. 2017, arXiv 1703.06114): ρ(Σ_i w_i φ(x_i)), the paper's encoder (B.1)."""
+"""DeepSet is the paper's encoder, ρ(Σ_i w_i φ(x_i)) (B.1; Zaheer et al. 2017, arXiv 1703.06114)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 @register("encoder", "deep_set")
 class DeepSetConfig(EncoderConfig):
-    """Sizes of a :class:`DeepSet`."""
+    """The sizes of a :class:`DeepSet`."""
 
     width: int = Field(128, ge=1, description="Units of every hidden layer, and of the pooled representation.")
     phi_layers: int = Field(2, ge=1, description="Hidden layers of the element-wise map φ.")
@@ -21,15 +21,15 @@ class DeepSetConfig(EncoderConfig):
     activation: Activation = Field("silu", description="The paper has softplus; silu is smooth too, and cheaper.")
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> DeepSet:
-        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers for each species."""
         return DeepSet(kind.n_features, closure_dim, self)
 
 
 class DeepSet(nn.Module):
-    """Element-wise map, weighted mean, set-level map.
+    """An encoder that averages the features φ(x_i) of the particles and maps the mean by ρ.
 
-    φ is computed once for all particles and pooled once per species by the weights, so the cost is linear in N
-    and does not grow with S.
+    φ is computed once for all particles and averaged for each species by the weights, so the cost is linear in N
+    and hardly grows with S.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Set Transformer with inducing points (Lee et al. 2019, arXiv 1810.00825), the encoder of Table 3."""
+"""The Set Transformer with inducing points is the encoder of Table 3 (Lee et al. 2019, arXiv 1810.00825)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 @register("encoder", "set_transformer")
 class SetTransformerConfig(EncoderConfig):
-    """Sizes of a :class:`SetTransformer`."""
+    """The sizes of a :class:`SetTransformer`."""
 
     width: int = Field(64, ge=1, description="Width of the attention blocks.")
     heads: int = Field(4, ge=1, description="Attention heads; divides the width.")
@@ -29,15 +29,22 @@ class SetTransformerConfig(EncoderConfig):
         return self
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> SetTransformer:
-        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers for each species."""
         return SetTransformer(kind.n_features, closure_dim, self)
 
 
 class Attention(nn.Module):
-    """Multi-head attention block MAB(Q, K) with a residual feed-forward layer, over a *weighted* set of keys.
+    """A multi-head attention block MAB(Q, K) over a *weighted* set of keys, with a residual feed-forward layer.
 
-    The logarithm of a key's weight is added to its attention logits, so a particle of weight 2w attends as two
-    particles of weight w would, and one of weight zero (padding, another species) not at all.
+    The logarithm of a key's weight is added to its attention logits. So a particle of weight 2w counts as two particles
+    of weight w would, and a particle of weight zero (padding, another species) does not count.
+
+    Parameters
+    ----------
+    width : int
+        Numbers of a query and of a key.
+    heads : int
+        Attention heads; divides the width.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -52,7 +59,7 @@ class Attention(nn.Module):
         self.feed_forward = mlp([width, width, width], "gelu")
 
     def forward(self, queries: Tensor, keys: Tensor, log_weights: Tensor | None = None) -> Tensor:
-        """Attend from queries ``(G, Q, width)`` to keys ``(G, N, width)`` of log weights ``(G, N)``."""
+        """Attend from queries ``(G, Q, width)`` to keys ``(G, N, width)`` with log weights ``(G, N)``."""
         q = self._split(self.query(queries))
         k, v = (self._split(part) for part in self.key_value(keys).chunk(2, dim=-1))
         bias = None if log_weights is None else log_weights[:, None, None, :].expand(-1, 1, q.shape[2], -1)
@@ -67,7 +74,19 @@ class Attention(nn.Module):
 
 
 class InducedAttention(nn.Module):
-    """ISAB: the set attends to m inducing points that attend to the set; O(N m) instead of O(N²)."""
+    """An induced set-attention block (ISAB), in which a set attends to m inducing points that attend to the set.
+
+    It costs O(N m) instead of the O(N²) of attention between all particles.
+
+    Parameters
+    ----------
+    width : int
+        Numbers of an element.
+    heads : int
+        Attention heads; divides the width.
+    inducing_points : int
+        Inducing points, m.
+    """
 
     def __init__(self, width: int, heads: int, inducing_points: int) -> None:
         super().__init__()
@@ -75,14 +94,14 @@ class InducedAttention(nn.Module):
         self.gather, self.spread = Attention(width, heads), Attention(width, heads)
 
     def forward(self, x: Tensor, log_weights: Tensor) -> Tensor:
-        """Map elements ``(G, N, width)`` to elements."""
+        """Map elements ``(G, N, width)`` with log weights ``(G, N)`` to elements ``(G, N, width)``."""
         summary = self.gather(self.inducing.expand(len(x), -1, -1), x, log_weights)
         result: Tensor = self.spread(x, summary)
         return result
 
 
 class SetTransformer(nn.Module):
-    """Induced set-attention blocks, pooling by attention with one seed, and a linear map.
+    """An encoder of induced set-attention blocks, pooling by attention with one seed, and a perceptron.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Fitting: the estimator, stage one (the autoencoder) and stage two (the dynamics), exactly resumable."""
+"""A fit trains the autoencoder in stage one and the dynamics in stage two, and can be resumed exactly."""

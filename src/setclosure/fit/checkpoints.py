@@ -1,6 +1,6 @@
-"""Checkpoints that survive a kill, a full disk and a flipped bit.
+"""Checkpoints survive a kill, a full disk and a flipped bit.
 
-Each file is written whole or not at all and ends with its own SHA-256. The two newest are kept: when the newest is
+Each file is written whole or not at all and ends with its own SHA-256. The two newest are kept. When the newest is
 damaged, the one before it takes over and a warning says so. Loading is restricted to tensors and plain values, so
 a checkpoint cannot run code.
 """
@@ -23,14 +23,22 @@ from setclosure.errors import DamagedFileError, SetclosureWarning
 from setclosure.files import write_bytes
 
 KEPT = 2
+"""The number of checkpoints that are kept, so that one can replace a damaged newest one."""
+
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class CheckedCheckpoints(CheckpointIO):
-    """Lightning's checkpoint input and output, atomic and with a checksum."""
+    """A reader and writer of checkpoints for Lightning, atomic and with a checksum."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write ``checkpoint`` to ``path`` at once."""
+        """Write ``checkpoint`` to ``path``, whole or not at all; ``storage_options`` are ignored.
+
+        Raises
+        ------
+        StorageError
+            If the disk is full or the folder may not be written.
+        """
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         content = buffer.getvalue()
@@ -42,12 +50,12 @@ class CheckedCheckpoints(CheckpointIO):
         map_location: Callable[..., Any] | None = None,
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """Read a checkpoint.
+        """Read a checkpoint to the processor; other arguments than ``path`` are ignored.
 
         Raises
         ------
         DamagedFileError
-            If the content is not what was written.
+            If the content has changed since it was written, or is no checkpoint.
         """
         raw = Path(path).read_bytes()
         content, digest = raw[:-_DIGEST_BYTES], raw[-_DIGEST_BYTES:]
@@ -63,24 +71,24 @@ class CheckedCheckpoints(CheckpointIO):
         return loaded
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Delete a checkpoint."""
+        """Delete a checkpoint, if it is there."""
         Path(path).unlink(missing_ok=True)
 
 
 class KeepCheckpoints(Callback):
-    """Save a checkpoint at the end of every epoch and keep the newest two.
+    """A callback that saves a checkpoint at the end of every epoch and keeps the newest two.
 
     Parameters
     ----------
     folder : Path
-        Where the checkpoints are.
+        The folder of the checkpoints.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save; Lightning calls this after validation and early stopping."""
+        """Save a checkpoint; Lightning calls this after validation and early stopping."""
         trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:09d}.ckpt")
         if trainer.is_global_zero:
             for old in sorted(self.folder.glob("step-*.ckpt"))[:-KEPT]:
@@ -88,10 +96,10 @@ class KeepCheckpoints(Callback):
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint in ``folder`` that is whole; None if there is none.
+    """Find the newest checkpoint in ``folder`` that is whole; None if there is none.
 
-    A damaged one is passed over with a :class:`SetclosureWarning`, and deleted: it must not count as one of the two
-    that are kept.
+    A damaged one is passed over with a :class:`SetclosureWarning`, and deleted, so that it does not count as one of the
+    two that are kept.
     """
     paths = sorted(folder.glob("step-*.ckpt"), reverse=True)
     for i, path in enumerate(paths):

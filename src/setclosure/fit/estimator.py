@@ -1,4 +1,4 @@
-"""The estimator: a specification and budgets, whose ``fit`` gives a trained model."""
+"""The estimator holds a specification and budgets, and its ``fit`` gives a trained model."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from setclosure.sets.microstates import MicrostateBatch
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 Part = Mapping[str, Any] | str | None
-"""A part as a configuration has it: its options with a ``name``, or the name alone."""
+"""A part as in a configuration: its options with a ``name``, or the name alone."""
 
 
 class ClosureEstimator:
-    """Learns a closure and its macro dynamics from trajectories.
+    """An estimator learns a closure and its macro dynamics from trajectories.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class ClosureEstimator:
     symmetry : {"none", "translation", "euclidean"}
         Changes of coordinates that neither law nor observable sees.
     weight_feature : int, optional
-        Feature by which particles weigh.
+        The feature by which particles weigh; all weigh alike by default.
     encoder, decoder, reconstruction : dict or str, optional
         Options of the method's parts, or other parts by ``name``.
     dynamics : dict or str, optional
@@ -51,12 +51,14 @@ class ClosureEstimator:
     training : FitSettings or dict, optional
         Budgets of both stages, and the trainer; a dict has the keys of the section ``training`` of a configuration.
     settings : ModelSettings, optional
-        All of the above but ``training`` at once, instead of them.
+        The whole specification at once, instead of the arguments above other than ``training``.
 
     Raises
     ------
     ConfigurationError
-        If an option is unknown or out of range, with a line for each.
+        If an option is unknown or out of range; the message has a line for each.
+    ModelError
+        If ``settings`` are given together with their fields.
 
     Examples
     --------
@@ -93,7 +95,7 @@ class ClosureEstimator:
         }
         said = {key: value for key, value in given.items() if value is not None}
         if settings is not None and (said or method != "density" or symmetry != "none"):
-            raise ModelError("give either settings or their fields, not both.")
+            raise ModelError("settings and some of their fields were given; give either, not both.")
         self.settings = settings or ModelSettings.parse({"method": method, "symmetry": symmetry, **said})
         self.training = training if isinstance(training, FitSettings) else FitSettings.parse(dict(training or {}))
 
@@ -128,15 +130,15 @@ class ClosureEstimator:
         seed : int
             Root seed: with the same data and machine it fixes every number.
         folder : path, optional
-            Where checkpoints, macrostates and history stay, so that a killed fit can be resumed; a temporary
+            The folder of checkpoints, macrostates and history, from which a killed fit can be resumed; a temporary
             folder by default.
         resume : bool
-            Go on with what is in ``folder``; refused if it belongs to other data or another configuration.
+            Whether to go on with the fit in ``folder``; refused if it has other data or another configuration.
         reuse : sequence of Path, optional
-            Folders of other fits. Encoder, decoder and macrostates are taken from one that would make the same (same
-            data, seed and settings up to stage two) instead of being trained again.
+            Folders of other fits. Encoder, decoder and macrostates are copied from one with the same data, seed and
+            settings up to stage two, instead of being trained again.
         observable : callable, optional
-            φ̄ for the model's predictions, where the data hold values whose function is not registered.
+            The function φ̄ for the model's predictions, where that of the data is not registered.
         progress : bool
             Whether progress is shown on standard error.
 
@@ -145,16 +147,18 @@ class ClosureEstimator:
         ModelError
             If an argument is of another kind.
         DatasetError
-            If data are unfinished, too few, or of different kinds.
+            If a data set is unfinished, has too few trajectories, or is of another kind than the other.
         RunError
-            If ``folder`` holds another fit, or one that ``resume`` does not continue.
+            If ``folder`` holds a fit and ``resume`` is false, or a fit of other data or another configuration.
+        TrainingError
+            If the loss is not finite, or no two frames follow each other.
         """
         for name, given in (("data", data), ("validation", data if validation is None else validation)):
             if not isinstance(given, TrajectoryDataset):
                 raise ModelError(
                     f"{name} is a {type(given).__name__}; fit takes a TrajectoryDataset: "
-                    "TrajectoryDataset.from_arrays(path, points, …) makes one of arrays, TrajectoryDataset.open(path) "
-                    "reads one."
+                    "TrajectoryDataset.from_arrays(path, points, …) makes one from arrays, and "
+                    "TrajectoryDataset.open(path) reads one."
                 )
         if not isinstance(seed, int | np.integer) or seed < 0:
             raise ModelError(f"seed is a whole number of at least 0; got {seed!r}.")

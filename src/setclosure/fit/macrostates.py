@@ -1,4 +1,4 @@
-"""Macrostates of whole trajectories in a row, as stage two and the range check see them."""
+"""Stage two and the range check see the macrostates of whole trajectories in a row."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from setclosure.trajectories.transitions import Transitions
 
 @dataclass(frozen=True)
 class Macrostates:
-    """Macrostates z = [z̄, ẑ] of all frames of some trajectories, one trajectory after the other.
+    """The macrostates z = [z̄, ẑ] of all frames of some trajectories, one trajectory after the other.
 
     Attributes
     ----------
     z : Tensor
-        ``(V · F, D)``: V views of the F frames of all trajectories.
+        Macrostates ``(V · F, D)``, V views of the F frames of all trajectories.
     context : Tensor
-        What is known from outside, ``(V · F, p)``.
+        Context at each of them, ``(V · F, p)``.
     lengths : array
         Frames of each of the M trajectories, ``(M,)``, with sum F.
     transitions : Transitions
-        The pairs of successive frames from which dynamics may be learned, trajectories counted from zero.
+        The pairs of successive frames from which dynamics may be learned; trajectories are counted from zero.
     """
 
     z: Tensor
@@ -34,17 +34,17 @@ class Macrostates:
 
     @property
     def n_frames(self) -> int:
-        """Frames of one view of all trajectories, F."""
+        """The number of frames of one view of all trajectories, F."""
         return int(self.lengths.sum())
 
     @property
     def n_views(self) -> int:
-        """V."""
+        """The number of views, V."""
         return len(self.z) // self.n_frames
 
     @property
     def first_rows(self) -> np.ndarray:
-        """Row of the first frame of each trajectory in the first view, ``(M,)``."""
+        """The row of the first frame of each trajectory in the first view, ``(M,)``."""
         return np.asarray(np.cumsum(self.lengths) - self.lengths)
 
     @property
@@ -61,13 +61,16 @@ class Macrostates:
 
     @property
     def pairs(self) -> tuple[Tensor, Tensor]:
-        """Rows at which a transition begins, in all views, and the times to the next frame: ``(V · n,)`` each."""
+        """The rows at which a transition begins, in all views, and the times to the next frame, ``(V · n,)`` each.
+
+        Times are in time steps.
+        """
         rows = self.first_rows[self.transitions.trajectory] + self.transitions.frame
         all_rows = (np.arange(self.n_views)[:, None] * self.n_frames + rows).ravel()
         ratio = np.tile(self.transitions.ratio, self.n_views)
         return torch.from_numpy(all_rows), torch.as_tensor(ratio, dtype=self.z.dtype)
 
     def observables(self, n: int) -> list[np.ndarray]:
-        """Give the first ``n`` columns of each trajectory of each view: V · M arrays ``(T_m, n)``."""
+        """Give the first ``n`` columns of each trajectory of each view, V · M arrays ``(T_m, n)``."""
         columns = self.z[:, :n].numpy()
         return np.split(columns, np.cumsum(np.tile(self.lengths, self.n_views))[:-1])

@@ -1,4 +1,4 @@
-"""Draws of training examples: a function of (seed, step, rank) alone, never of what came before."""
+"""Draws of training examples depend on (seed, step, rank) alone, never on the draws before."""
 
 from __future__ import annotations
 
@@ -17,24 +17,31 @@ from setclosure.trajectories.transitions import Transitions
 T_co = TypeVar("T_co", covariant=True)
 
 Window = tuple[Tensor, Tensor, Tensor]
-"""Training examples of stage two: macrostates ``(B, L, D)``, context ``(B, L, p)``, times between ``(B, L − 1)``."""
+"""A batch of stage two: macrostates ``(B, L, D)``, context ``(B, L, p)``, times between them ``(B, L − 1)``."""
 
 
 class FrameSampler:
-    """Draws (trajectory, frame) pairs, a share of them where the observable changes fast.
+    """A sampler of (trajectory, frame) pairs, a share of them where the observable changes fast.
 
-    With probability ``1 - transient_share`` a frame is uniform among those that may be drawn; else the probability of
+    With probability ``1 - transient_share`` a frame is uniform among those that may be drawn. Else the probability of
     its number is proportional to the root-mean-square change of the observables to the next frame, over the training
-    trajectories. Relaxing systems spend most frames near their end state, and learn most of what matters in the others.
+    trajectories. Systems that relax spend most frames near their end state, and the others teach most.
 
     Parameters
     ----------
     observables : sequence of array
         Observables of the training trajectories, ``(T_m, o)`` each.
     transient_share : float
-        Between 0 and 1.
+        The share that is drawn where the observable changes fast, 0 to 1.
     pairs : Transitions, optional
-        Where the next frame is needed, too: the pairs of frames that may be drawn. By default every frame may.
+        The pairs of frames that may be drawn, where the next frame is needed, too. By default every frame may be.
+
+    Examples
+    --------
+    >>> sampler = FrameSampler([np.zeros((5, 1)), np.zeros((3, 1))], transient_share=0.5)
+    >>> trajectories, frames = sampler(100, np.random.default_rng(0))
+    >>> int(trajectories.max()), int(frames[trajectories == 1].max())
+    (1, 2)
     """
 
     def __init__(
@@ -47,7 +54,7 @@ class FrameSampler:
         else:
             trajectory, frame = pairs.trajectory, pairs.frame
         order = np.lexsort((trajectory, frame))
-        self._members = trajectory[order]  # of each frame number in turn
+        self._members = trajectory[order]  # the trajectories of each frame number in turn
         self._counts = np.bincount(frame, minlength=T)
         self._first = np.cumsum(self._counts) - self._counts
         change = _changes(observables, T)
@@ -58,7 +65,7 @@ class FrameSampler:
         self._last = int(np.flatnonzero(self._counts)[-1])
 
     def __call__(self, n: int, stream: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Draw ``n`` trajectory indices and frame indices."""
+        """Draw ``n`` trajectory indices and frame indices, ``(n,)`` each."""
         frames = np.searchsorted(self.cumulative, stream.random(n) * self.cumulative[-1], side="right")
         frames = np.minimum(frames, self._last)
         member = stream.integers(self._counts[frames])
@@ -66,19 +73,19 @@ class FrameSampler:
 
 
 def _changes(observables: Sequence[np.ndarray], T: int) -> np.ndarray:
-    """Root-mean-square change of the observables after each frame, over the trajectories that go on there, ``(T,)``."""
+    """Give the root-mean-square change of the observables after each frame, ``(T,)``, over trajectories that go on."""
     scale = np.concatenate(observables).astype(np.float64).std(axis=0) + 1e-300
     total, count = np.zeros(T), np.zeros(T)
     for z in observables:
         change = np.mean((np.diff(z.astype(np.float64), axis=0) / scale) ** 2, axis=1)
-        change = np.append(change, change[-1:])  # of the last frame, which has no next one
+        change = np.append(change, change[-1:])  # the last frame has no next one
         total[: len(change)] += change
         count[: len(change)] += 1
     return np.asarray(np.sqrt(total / np.maximum(count, 1)))
 
 
 class BatchOfStep(Protocol[T_co]):
-    """Makes the batch of one training step from that step's own stream."""
+    """A function that makes the batch of a training step from that step's own stream."""
 
     def __call__(self, stream: np.random.Generator) -> T_co:
         """Draw the batch."""
@@ -86,7 +93,19 @@ class BatchOfStep(Protocol[T_co]):
 
 
 class Steps(Dataset[T_co], Generic[T_co]):
-    """The batches of a training as a data set whose index is the step."""
+    """The batches of a training as a data set whose index is the step.
+
+    Parameters
+    ----------
+    draw : callable
+        Makes a batch from a stream of random numbers.
+    n_steps : int
+        Steps of the training.
+    seed : int
+        Root seed; the stream of a step depends on it, on ``stage``, on the step and on the rank.
+    stage : str
+        Name of the stage.
+    """
 
     def __init__(self, draw: BatchOfStep[T_co], n_steps: int, seed: int, stage: str) -> None:
         self.draw, self.n_steps, self.seed, self.stage = draw, n_steps, seed, stage
@@ -100,10 +119,24 @@ class Steps(Dataset[T_co], Generic[T_co]):
 
 
 class EpochOfSteps(Sampler[int]):
-    """The steps from those that are done to the next validation; the last epoch may be shorter.
+    """The indices of the steps from those that are done to the next validation; the last epoch may be shorter.
 
-    Where it begins follows from the optimiser steps that are done, not from a count of epochs: Lightning's own count
+    An epoch begins after the optimiser steps that are done, and not by a count of epochs, because Lightning's own count
     is off by one after a resume.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of the training.
+    steps_per_epoch : int
+        Steps between two validations.
+    done : callable
+        Gives the number of steps that are done.
+
+    Examples
+    --------
+    >>> list(EpochOfSteps(n_steps=7, steps_per_epoch=5, done=lambda: 5))
+    [5, 6]
     """
 
     def __init__(self, n_steps: int, steps_per_epoch: int, done: Callable[[], int]) -> None:
@@ -120,21 +153,24 @@ class EpochOfSteps(Sampler[int]):
 def step_loader(
     steps: Steps[T_co], steps_per_epoch: int, done: Callable[[], int], workers: int = 0
 ) -> DataLoader[T_co]:
-    """A loader over the steps, one epoch at a time, beginning after the steps that are ``done``."""
+    """Make a loader over the steps, one epoch at a time, which begins after the steps that are ``done``.
+
+    Its batches do not depend on the number of worker processes, ``workers``.
+    """
     sampler = EpochOfSteps(len(steps), steps_per_epoch, done)
     own = torch.Generator()  # so that the user's global stream is left alone
     return DataLoader(steps, batch_size=None, sampler=sampler, num_workers=workers, generator=own)
 
 
 class WindowBatches:
-    """Training examples of stage two: consecutive macrostates, drawn by a :class:`FrameSampler`.
+    """A source of training examples of stage two, consecutive macrostates that a :class:`FrameSampler` draws.
 
     Parameters
     ----------
     macrostates : Macrostates
-        Where they come from.
+        The macrostates that may be drawn.
     transient_share : float
-        See :class:`FrameSampler`.
+        The share that is drawn where the observable changes fast; see :class:`FrameSampler`.
     n_examples : int
         Examples in a batch.
     n_observables : int

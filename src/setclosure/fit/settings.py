@@ -1,4 +1,4 @@
-"""Settings of the two training stages and of the Lightning trainer."""
+"""A fit has settings of its two stages and of the Lightning trainer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from setclosure.settings import Settings
 
 
 class TrainerSettings(Settings):
-    """Options of :class:`lightning.pytorch.Trainer`, handed on as they are: devices, machines, precision, loggers."""
+    """The options of :class:`lightning.pytorch.Trainer` that may be set: devices, machines, precision, loggers."""
 
     accelerator: str = Field("auto", description="Lightning's accelerator: auto, cpu, gpu, …")
     devices: int | str = Field(1, description="Devices on each machine: a number, or 'auto' for all.")
@@ -23,7 +23,7 @@ class TrainerSettings(Settings):
 
 
 class StageSettings(Settings):
-    """Options that both stages share: optimiser, schedule, stopping."""
+    """The options that both stages share: optimiser, schedule, stopping."""
 
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(1e-4, ge=0, description="Weight decay of AdamW.")
@@ -42,12 +42,12 @@ class StageSettings(Settings):
     patience: int | None = Field(
         None,
         ge=1,
-        description="Stop after so many validations without improvement, with the weights of then; null for all steps.",
+        description="Validations without improvement after which training stops with its last weights; null: never.",
     )
 
 
 class StageOneSettings(StageSettings):
-    """Stage one: encoder and decoder (Algorithm 1, lines 1–15)."""
+    """The options of stage one, which trains encoder and decoder (Algorithm 1, lines 1–15)."""
 
     steps: int = Field(6000, ge=1, description="Optimiser steps.")
     batch_sets: int = Field(64, ge=1, description="Microstates in a batch, on each device.")
@@ -58,7 +58,7 @@ class StageOneSettings(StageSettings):
 
 
 class StageTwoSettings(StageSettings):
-    """Stage two: drift and diffusion on the encoded macrostates (Algorithm 1, lines 17–37)."""
+    """The options of stage two, which trains the dynamics on encoded macrostates (Algorithm 1, lines 17–37)."""
 
     learning_rate: float = Field(5e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
@@ -76,7 +76,13 @@ class StageTwoSettings(StageSettings):
 
 
 class FitSettings(Settings):
-    """Budgets of both stages, and the Lightning trainer."""
+    """The options of a fit: budgets of both stages, the Lightning trainer, and memory.
+
+    Examples
+    --------
+    >>> FitSettings.parse({"stage_one": {"steps": 500}}).stage_one.steps
+    500
+    """
 
     stage_one: StageOneSettings = Field(default_factory=StageOneSettings)
     stage_two: StageTwoSettings = Field(default_factory=StageTwoSettings)

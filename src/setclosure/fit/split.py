@@ -1,4 +1,4 @@
-"""Training and validation trajectories of a fit: some trajectories of a data set, their draws and their encoding."""
+"""A fit draws and encodes training and validation trajectories, each a split of a data set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.splits import split_trajectories
 
 VALIDATION_SHARE = 0.2
-"""Share of the trajectories that are held back where no validation data are given."""
+"""The share of the trajectories that is held back for validation if no validation data are given."""
 
 
 class Split:
@@ -28,11 +28,11 @@ class Split:
     Parameters
     ----------
     data : TrajectoryDataset
-        Where they are.
+        The data set.
     source : MicrostateSource
-        Its microstates.
+        The microstates of the data set.
     trajectories : array
-        Their indices, ``(M,)``.
+        Indices of the trajectories, ``(M,)``.
     time_step : float
         The unit of times between frames.
     """
@@ -47,7 +47,17 @@ class Split:
         self.transitions = data.transitions(trajectories, time_step)
 
     def batches(self, n_sets: int, transient_share: float, pairs: bool) -> FrameBatches:
-        """Make draws of microstates of this split, in pairs of successive frames or one by one."""
+        """Make a source of batches of microstates of this split.
+
+        Parameters
+        ----------
+        n_sets : int
+            Microstates in a batch.
+        transient_share : float
+            The share that is drawn where the observable changes fast.
+        pairs : bool
+            Whether each microstate comes with the next frame.
+        """
         wanted = self.transitions if pairs else None
         return FrameBatches(
             self.source, self.trajectories, self.observables, self.context, n_sets, transient_share, wanted
@@ -67,7 +77,7 @@ class Split:
         return self.source.batch(self.trajectories[chosen], at)
 
     def macrostates(self, autoencoder: Autoencoder, n_views: int, seed: int) -> Macrostates:
-        """Encode every trajectory, in ``n_views`` random orientations if more than one."""
+        """Encode every trajectory; with more than one view, each is encoded in ``n_views`` random orientations."""
         rows: list[Tensor] = []
         total = n_views * len(self.trajectories)
         with progress("encode", total, "trajectories") as advance:
@@ -96,7 +106,20 @@ class Split:
 def make_splits(
     data: TrajectoryDataset, validation: TrajectoryDataset | None, seed: int, memory_gib: float
 ) -> tuple[Split, Split]:
-    """Make the training and the validation split; without validation data a fifth of the trajectories is held back.
+    """Make the training and the validation split of a fit.
+
+    Without validation data a fifth of the training trajectories is held back.
+
+    Parameters
+    ----------
+    data : TrajectoryDataset
+        Training data.
+    validation : TrajectoryDataset or None
+        Validation data.
+    seed : int
+        Root seed, which decides which trajectories are held back.
+    memory_gib : float
+        Data sets up to this size, in GiB, are held in memory.
 
     Raises
     ------
@@ -143,5 +166,6 @@ def _require_same_kind(data: TrajectoryDataset, validation: TrajectoryDataset) -
     ]
     if different:
         raise DatasetError(
-            f"the validation data {validation.path} are of another kind than {data.path}: {'; '.join(different)}."
+            f"the validation data {validation.path} are of another kind than {data.path}: {'; '.join(different)}. "
+            "Give validation data of the same kind, or leave them out."
         )

@@ -1,4 +1,4 @@
-"""Stage one: encoder and decoder from microstates (Algorithm 1, lines 1–15), or jointly with the dynamics (Sec. 3)."""
+"""Stage one trains encoder and decoder on microstates (Algorithm 1, lines 1–15), or jointly with the dynamics."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from setclosure.trajectories.layout import Array
 from setclosure.trajectories.transitions import Transitions
 
 STATISTICS_SETS = 1024
-"""Microstates from which the coordinates are fitted."""
+"""The number of training microstates to which the coordinates are fitted."""
 
 JointDynamics = tuple[Dynamics, float]
-"""The macro dynamics that shapes the encoder in the joint objective, and its weight λ_dyn."""
+"""The macro dynamics that shapes the encoder in the joint objective (Sec. 3.3), and its weight λ_dyn."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class NextFrames:
     microstates : MicrostateBatch
         The B microstates one frame later.
     observables, context : Tensor
-        z̄ ``(B, 2, o)`` and context ``(B, 2, p)`` at both frames.
+        Observables z̄ ``(B, 2, o)`` and context ``(B, 2, p)`` at both frames.
     dt : Tensor
-        The times between them in time steps, ``(B, 1)``.
+        Times between the two frames in time steps, ``(B, 1)``.
     """
 
     microstates: MicrostateBatch
@@ -56,7 +56,7 @@ class NextFrames:
 
 @dataclass(frozen=True)
 class Frames:
-    """Microstates of a batch and, for the joint objective, the frames after them."""
+    """The microstates of a batch and, for the joint objective, the frames after them."""
 
     now: MicrostateBatch
     after: NextFrames | None = None
@@ -68,7 +68,7 @@ class Frames:
 
 
 class FrameDraws(Protocol):
-    """Draws microstates for stage one."""
+    """A source of batches of microstates for stage one."""
 
     def __call__(self, stream: np.random.Generator) -> Frames:
         """Draw one batch."""
@@ -80,22 +80,23 @@ class FrameDraws(Protocol):
 
 
 class FrameBatches:
-    """Draws microstates of some trajectories of a source.
+    """A source of batches of microstates of some trajectories.
 
     Parameters
     ----------
     source : MicrostateSource
-        Where microstates come from.
+        The microstates of a data set.
     trajectories : array
         Indices of the trajectories that may be drawn.
     observables, context : list of array
-        Their observables ``(T_m, o)`` and context ``(T_m, p)``.
+        Observables ``(T_m, o)`` and context ``(T_m, p)`` of these trajectories.
     n_sets : int
         Microstates in a batch.
     transient_share : float
-        See :class:`~setclosure.fit.sampling.FrameSampler`.
+        The share that is drawn where the observable changes fast; see
+        :class:`~setclosure.fit.sampling.FrameSampler`.
     pairs : Transitions, optional
-        The pairs of frames to draw, if the next frames are needed, too.
+        The pairs of frames that may be drawn, if the next frames are needed, too.
     """
 
     def __init__(
@@ -136,23 +137,23 @@ class FrameBatches:
 
 
 class StageOne(Stage):
-    """The objective L_rec, plus λ_dyn L_dyn for the joint objective.
+    """The training of encoder and decoder by L_rec, plus λ_dyn L_dyn for the joint objective (Sec. 3.3).
 
     Under ``euclidean`` symmetry every microstate is turned by its own random orthogonal matrix, and an encoder that
-    reads a list sees the particles in a random order of each microstate's own. In the joint
-    objective the dynamics is measured in statistics of the batch, with gradients through them, so that the closure
-    cannot lower the loss by shrinking; the dynamics trained here only shapes the encoder, and stage two fits its own.
+    reads a list sees the particles of each microstate in a random order. In the joint objective the loss of the
+    dynamics is in units of the batch, with gradients through them, so that the closure cannot lower the loss by
+    shrinking. The dynamics of this stage only shapes the encoder; stage two fits its own.
 
     Parameters
     ----------
     autoencoder : Autoencoder
-        Trained in place.
+        The autoencoder, which is trained in place.
     settings : StageOneSettings
         Budget and optimiser.
     seed : int
         Root seed; the random numbers of a step depend on it, the step and the device's rank alone.
     joint : JointDynamics, optional
-        For the joint objective.
+        The dynamics and its weight, for the joint objective.
     """
 
     def __init__(
@@ -192,7 +193,7 @@ class StageOne(Stage):
         if self.dynamics is not None and after is not None and later is not None:
             closures = torch.stack([self.autoencoder(now), self.autoencoder(later)], dim=1)
             z = torch.cat([after.observables, closures], dim=-1)  # (B, 2, o + S c)
-            # in the units of the batch, with gradients through them: a closure that shrinks gains nothing
+            # in units of the batch, with gradients through them, in which a closure that shrinks gains nothing
             units = Statistics.of(z, self.dynamics.changes(z[:, :1], z[:, 1:], after.dt[:, None]))
             loss = loss + self.weight * self.dynamics.loss(z, after.context, after.dt, units).mean()
         return loss
@@ -209,26 +210,38 @@ def train_autoencoder(
     joint: JointDynamics | None = None,
     resume: bool = False,
 ) -> History:
-    """Fit the coordinates, then encoder and decoder; return one row of history for each epoch.
+    """Fit the coordinates, then encoder and decoder.
 
     Parameters
     ----------
     autoencoder : Autoencoder
-        Trained in place.
+        The autoencoder, which is trained in place.
     training, validation : FrameDraws
-        Draw the microstates; statistics come from ``training`` alone.
+        Sources of microstates; statistics come from ``training`` alone.
     settings : StageOneSettings
         Budget and optimiser.
     seed : int
         Root seed of the run.
     folder : Path
-        For checkpoints and logs.
+        The folder of checkpoints and logs.
     trainer : TrainerSettings, optional
         Devices and loggers.
     joint : JointDynamics, optional
-        For the joint objective.
+        The dynamics and its weight, for the joint objective.
     resume : bool
-        Go on from the newest checkpoint in ``folder``.
+        Whether to go on from the newest checkpoint in ``folder``.
+
+    Returns
+    -------
+    list of dict
+        A row of the history for each epoch.
+
+    Raises
+    ------
+    ModelError
+        If a feature of the particles never changes.
+    TrainingError
+        If the loss is not finite.
     """
     autoencoder.coordinates.fit(training.draw(STATISTICS_SETS, numpy_stream(seed, "stage one", "statistics")).now)
     return train(

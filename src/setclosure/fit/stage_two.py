@@ -1,4 +1,4 @@
-"""Stage two: the macro dynamics on stored macrostates (Algorithm 1, lines 17–37)."""
+"""Stage two trains the macro dynamics on stored macrostates (Algorithm 1, lines 17–37)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ from setclosure.fit.settings import StageTwoSettings, TrainerSettings
 from setclosure.fit.trainer import History, Stage, train
 
 VALIDATION_EXAMPLES = 16384
-"""Training examples of the validation loss."""
+"""The number of examples over which the validation loss is the mean."""
 
 
 class StageTwo(Stage):
-    """The loss of the dynamics itself, averaged over training examples."""
+    """The training of the dynamics by its own loss, averaged over training examples.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        The dynamics, which is trained in place.
+    settings : StageTwoSettings
+        Budget and optimiser.
+    """
 
     def __init__(self, dynamics: Dynamics, settings: StageTwoSettings) -> None:
         super().__init__(settings)
@@ -48,29 +56,29 @@ def train_dynamics(
     Parameters
     ----------
     dynamics : Dynamics
-        Trained in place.
+        The dynamics, which is trained in place.
     training, validation : Macrostates
-        z = [z̄, ẑ] of the training and validation trajectories.
+        Macrostates z = [z̄, ẑ] of the training and validation trajectories.
     settings : StageTwoSettings
         Budget and optimiser.
     seed : int
         Root seed of the run.
     folder : Path
-        For checkpoints and logs.
+        The folder of checkpoints and logs.
     trainer : TrainerSettings, optional
         Devices and loggers.
     resume : bool
-        Go on from the newest checkpoint in ``folder``.
+        Whether to go on from the newest checkpoint in ``folder``.
 
     Returns
     -------
     list of dict
-        One row for each epoch.
+        A row of the history for each epoch.
 
     Raises
     ------
     TrainingError
-        If no two frames follow each other: there is no step to learn.
+        If no two frames follow each other, so that there is no step to learn, or the loss is not finite.
     """
     rows, ratio = training.pairs
     dynamics.set_statistics(training.z, training.context, rows, ratio)

@@ -1,4 +1,4 @@
-"""One Lightning trainer for every stage: schedule, stopping, checkpoints, history, progress, resume."""
+"""One Lightning trainer runs every stage: schedule, stopping, checkpoints, history, progress, resume."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from setclosure.fit.settings import StageSettings, TrainerSettings
 from setclosure.progress import progress
 
 History = list[dict[str, float]]
+"""The losses of a stage, a row for each epoch."""
 
 
 class Stage(LightningModule):
-    """The base of the stages: AdamW with warm-up and a cosine schedule, and losses that must be finite.
+    """The base of the stages, which has AdamW with warm-up and a cosine schedule.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class Stage(LightningModule):
         self.settings, self.n_steps = settings, settings.steps
 
     def configure_optimizers(self) -> Any:
-        """AdamW and its learning-rate schedule by step."""
+        """Make AdamW and its schedule of the learning rate by step, for Lightning."""
         parameters = [p for p in self.parameters() if p.requires_grad]
         optimiser = torch.optim.AdamW(
             parameters,
@@ -65,7 +66,7 @@ class Stage(LightningModule):
 
 
 class _Recorder(Callback):
-    """Validates at the end of every epoch, keeps the history of losses in the checkpoint, and shows progress.
+    """A callback that validates at the end of every epoch, keeps the losses in the checkpoint, and shows progress.
 
     Early stopping is decided by the history alone, so that a resumed training stops where it would have stopped.
     """
@@ -88,7 +89,7 @@ class _Recorder(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         loss = outputs["loss"].detach()
-        self.total = loss if self.total is None else self.total + loss  # stays on the device: no wait per step
+        self.total = loss if self.total is None else self.total + loss  # stays on the device, so that no step waits
         self.count += 1
         if trainer.global_step % 10 == 0 and trainer.global_step < trainer.max_steps:
             last = self.rows[-1]["validation_loss"] if self.rows else math.nan
@@ -156,33 +157,38 @@ def train(
     resume: bool = False,
     workers: int = 0,
 ) -> History:
-    """Train ``stage`` to its last step and return the history, one row for each epoch.
+    """Train ``stage`` to its last step.
 
     Parameters
     ----------
     stage : Stage
-        The module; its weights are changed.
+        The stage, whose weights are changed in place.
     steps : Steps
         The batch of each step.
     validation : Any
         The one batch of the validation loss.
     folder : Path
-        For checkpoints and logs.
+        The folder of checkpoints and logs.
     what : str
         Name of the stage, for progress and messages.
     trainer_settings : TrainerSettings
         Devices, precision, loggers.
     resume : bool
-        Go on from the newest whole checkpoint in ``folder``; from the start if there is none.
+        Whether to go on from the newest whole checkpoint in ``folder``; without one, training starts anew.
     workers : int
-        Worker processes of the loader; batches do not depend on it.
+        Worker processes of the loader; batches do not depend on their number.
+
+    Returns
+    -------
+    list of dict
+        A row of the history for each epoch.
 
     Raises
     ------
     TrainingError
         If the loss is not finite.
     KeyboardInterrupt
-        On Ctrl-C; the newest checkpoint stays.
+        If Ctrl-C was pressed; the newest checkpoint stays.
     """
     settings = stage.settings
     checkpoint = newest_checkpoint(folder) if resume else None
@@ -219,7 +225,13 @@ def train(
 
 
 def require_devices(settings: TrainerSettings) -> None:
-    """Raise a :class:`ConfigurationError` if there is no such accelerator, strategy or number of devices here."""
+    """Refuse an accelerator, a strategy or a number of devices that this machine does not have.
+
+    Raises
+    ------
+    ConfigurationError
+        If Lightning cannot train with these settings here.
+    """
     _trainer(settings, logger=False)
 
 

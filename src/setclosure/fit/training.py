@@ -1,4 +1,4 @@
-"""A whole fit in a folder: stage one, encoding, stage two, training range; resumable piece by piece."""
+"""A fit goes through stage one, encoding, stage two and the training range, and can be resumed in each."""
 
 from __future__ import annotations
 
@@ -34,35 +34,36 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 _log = logging.getLogger(__name__)
 
 SCORED_MICROSTATES = 512
-"""Training microstates from which the limit of the decoder's score is taken."""
+"""The number of training microstates from whose scores the limit of the decoder's score is taken."""
 
 
 class Training:
-    """One fit: data, settings and the folder of its checkpoints.
+    """A fit with its data, its settings and the folder of its checkpoints.
 
     Parameters
     ----------
     model : ModelSettings
         The specification of the model.
     settings : FitSettings
-        Budgets.
+        Budgets of both stages, and the trainer.
     data : TrajectoryDataset
         Training trajectories.
     validation : TrajectoryDataset or None
-        Validation trajectories; None takes a fifth of those in ``data``.
+        Validation trajectories; with None a fifth of those in ``data`` is held back.
     seed : int
         Root seed.
     folder : Path
-        For checkpoints and macrostates.
+        The folder of checkpoints and macrostates.
     resume : bool
         Whether ``folder`` may hold this fit already.
     reuse : sequence of Path
-        Folders of other fits; stage one and macrostates are taken from the first that has the same.
+        Folders of other fits; stage one and macrostates are copied from the first with the same data, seed and
+        settings up to stage two.
 
     Raises
     ------
     RunError
-        If ``folder`` holds a fit and ``resume`` is false, or one of other data or another configuration.
+        If ``folder`` holds a fit and ``resume`` is false, or a fit of other data or another configuration.
     DatasetError
         If there are too few trajectories, or a data set is unfinished or of another kind.
     """
@@ -105,7 +106,13 @@ class Training:
         )
 
     def run(self) -> tuple[ModelParts, dict[str, History]]:
-        """Train both stages and fill the training range; return the trained parts and the history."""
+        """Train both stages and fill the training range.
+
+        Returns
+        -------
+        (ModelParts, dict)
+            The trained parts, and the history of each stage.
+        """
         with seeded(self.seed, "weights"):
             parts = ModelParts(self.model, self.model_facts)
         history = {"stage_one": self.stage_one(parts.autoencoder)}
@@ -126,7 +133,13 @@ class Training:
         return parts, history
 
     def stage_one(self, autoencoder: Autoencoder) -> History:
-        """Train encoder and decoder; a method without either trains nothing."""
+        """Train encoder and decoder, and give the history; a method without an encoder trains nothing.
+
+        Raises
+        ------
+        ConfigurationError
+            If the method has an encoder that neither a reconstruction nor the dynamics trains.
+        """
         settings, weight = self.settings.stage_one, self.model.dynamics_weight
         if autoencoder.encoder is None:
             self.seconds["stage_one"] = 0.0
@@ -158,7 +171,7 @@ class Training:
         return history
 
     def macrostates(self, autoencoder: Autoencoder) -> tuple[Macrostates, Macrostates]:
-        """Encode all training and validation frames, or read what was encoded before; stored in the folder.
+        """Encode all training and validation frames, or read them from the folder if they were encoded before.
 
         Under ``euclidean`` symmetry each training trajectory is encoded in several random orientations.
         """
@@ -182,7 +195,8 @@ class Training:
         content = safetensors.torch.save(z)
         write_bytes(path, content)
         self.seconds["encode"] = time.perf_counter() - start
-        write_json(log, {"seconds": self.seconds["encode"], "sha256": sha256(content)})  # last: all is there
+        # written last, so that it tells that the macrostates are whole
+        write_json(log, {"seconds": self.seconds["encode"], "sha256": sha256(content)})
         return self._in_rows(z)
 
     def _in_rows(self, z: dict[str, Tensor]) -> tuple[Macrostates, Macrostates]:
@@ -200,12 +214,12 @@ class Training:
         parts.range.fit(standard, macrostates.trajectory, macrostates.is_first, scores, stream)
 
     def _reuse(self, facts: dict[str, Any], others: Sequence[Path]) -> None:
-        """Copy what another fit has made with the same settings: with one seed it is the same to the bit."""
+        """Copy stage one and macrostates from a fit with the same seed and settings, which are equal to the bit."""
         begun = any((self.folder / name).exists() for name in ("stage_one", "encode.json"))
         if begun or not is_first_process():
             return
         for other in others:
-            # the record of the macrostates is written last: all before it is finished
+            # the record of the macrostates is written last, so all before it is finished
             if not ((other / "encode.json").is_file() and (other / "fit.json").is_file()):
                 continue
             if not differences(_before_stage_two(read_json(other / "fit.json")), _before_stage_two(facts)):

@@ -1,1 +1,1 @@
-"""Trained models: specification, parts, prediction, range check and files; nothing here trains or draws."""
+"""A trained model has a specification, parts, predictions, a range check and files; nothing here trains or draws."""

@@ -1,4 +1,4 @@
-"""The autoencoder of one model: coordinates, encoder, decoder, reconstruction (Fig. 2)."""
+"""The autoencoder of a model joins coordinates, encoder, decoder and reconstruction (Fig. 2)."""
 
 from __future__ import annotations
 
@@ -17,27 +17,34 @@ from setclosure.sets.coordinates import Coordinates
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 CHUNK_PARTICLES = defaultdict(lambda: 2**20, cpu=2**14)
-"""Particles encoded at once, by kind of device: on a processor few enough that their activations stay in the cache."""
+"""The number of particles that are encoded at once, for each kind of device.
 
+On a processor their activations then fit the cache."""
 
 SCORE_PAIRS = 2**22
-"""Pairs of a sample and a particle that the score of microstates compares at once."""
+"""The number of pairs of a sample and a particle that the score of microstates compares at once."""
 
 
 class Autoencoder(nn.Module):
-    """Encoder and decoder of a model, seen through :class:`~setclosure.sets.coordinates.Coordinates`.
+    """The encoder and decoder of a model, which see :class:`~setclosure.sets.coordinates.Coordinates` of particles.
 
     Parameters
     ----------
     settings : ModelSettings
         The parts and their options.
     kind : MicrostateKind
-        Features, S and N of the training microstates.
+        Features, species S and particles N of the training microstates.
 
     Raises
     ------
     ModelError
         If the parts cannot read such microstates.
+
+    Examples
+    --------
+    >>> autoencoder = Autoencoder(ModelSettings(closure_dim=4), MicrostateKind(2))
+    >>> autoencoder.encode(MicrostateBatch.from_points(torch.randn(3, 10, 2))).shape
+    torch.Size([3, 4])
     """
 
     def __init__(self, settings: ModelSettings, kind: MicrostateKind) -> None:
@@ -56,12 +63,31 @@ class Autoencoder(nn.Module):
         self.decoder = settings.decoder.build(kind, c) if settings.decoder else None
 
     def forward(self, batch: MicrostateBatch) -> Tensor:
-        """Encode: closures ẑ ``(B, S·c)``, the embeddings of all species in a row."""
+        """Give the closures ẑ ``(B, S·c)``, the embeddings of all species in a row.
+
+        Raises
+        ------
+        ModelError
+            If the microstates have other features or species than the model.
+        """
         self.check_fits(batch)
         return self._embed(self.coordinates(batch)).flatten(1)
 
     def encode(self, batch: MicrostateBatch, chunk_particles: int | None = None) -> Tensor:
-        """Encode without gradients, some microstates at a time, on the model's device: ``(B, S·c)``."""
+        """Give the closures ẑ ``(B, S·c)`` without gradients, some microstates at a time, on the model's device.
+
+        Parameters
+        ----------
+        batch : MicrostateBatch
+            B microstates.
+        chunk_particles : int, optional
+            Particles that are encoded at once; :data:`CHUNK_PARTICLES` by default.
+
+        Raises
+        ------
+        ModelError
+            If the microstates have other features or species than the model.
+        """
         self.check_fits(batch)
         device = self.coordinates.scale.device
         sets = max(1, (chunk_particles or CHUNK_PARTICLES[device.type]) // batch.points.shape[1])
@@ -70,9 +96,9 @@ class Autoencoder(nn.Module):
             return torch.cat(parts).to(batch.points.device)
 
     def takes(self, n_particles: int | None) -> bool:
-        """Tell whether the encoder can read sets of so many particles; None stands for sets that vary in size.
+        """Tell whether the encoder can read sets of ``n_particles``, or sets that vary in size for None.
 
-        A list has a fixed length, a set has none.
+        An encoder of sets reads any number, an encoder of lists that of training alone.
         """
         return not self.ordered or n_particles == self.kind.n_particles
 
@@ -82,10 +108,10 @@ class Autoencoder(nn.Module):
         return isinstance(self.decoder, ConditionalDensity)
 
     def score(self, batch: MicrostateBatch) -> Tensor:
-        """Say how badly the decoder knows each microstate ``(B,)``, without gradients: small is well.
+        """Say how badly the decoder knows each microstate, ``(B,)``, without gradients; a small number is good.
 
-        For a density that is KL(q_X ‖ p); NaN for a reconstruction without a score. Every microstate meets the same
-        random numbers, so that batch mates change nothing.
+        The score of a density is KL(q_X ‖ p), that of a reconstruction without a score is NaN. Every microstate gets
+        the same random numbers, so that batch mates change nothing.
         """
         if self.settings.reconstruction is None:
             return torch.full((len(batch),), float("nan"))
@@ -102,12 +128,26 @@ class Autoencoder(nn.Module):
         return torch.cat(parts).to(batch.points.device)
 
     def loss(self, batch: MicrostateBatch, generator: torch.Generator) -> Tensor:
-        """Give the reconstruction loss of each microstate ``(B,)``, up to a constant of q_X's own (Eq. 3)."""
+        """Give the reconstruction loss of each microstate, ``(B,)``.
+
+        That of a density is Eq. 3 up to the entropy of q_X, which no parameter can change.
+
+        Raises
+        ------
+        ModelError
+            If the method reconstructs nothing.
+        """
         seen = self.coordinates(batch)
         return self._reconstruction().loss(seen, self._embed(seen), self.decoder, generator)
 
     def log_density(self, x: Tensor, batch: MicrostateBatch) -> Tensor:
-        """Evaluate log p(x | ẑ) at ``x (B, n, d)`` in the units of ``batch``, for each species: ``(B, S, n)``."""
+        """Evaluate log p(x | ẑ) at ``x (B, n, d)`` in the units of ``batch``, for each species: ``(B, S, n)``.
+
+        Raises
+        ------
+        ModelError
+            If the decoder is no density.
+        """
         seen = self.coordinates(batch)
         B, S, n = len(batch), self.kind.n_species, x.shape[1]
         scale = self.coordinates.scale
@@ -116,14 +156,26 @@ class Autoencoder(nn.Module):
         return log_p.reshape(B, S, n) - scale.log().sum()
 
     def sample(self, batch: MicrostateBatch, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n points of p(x | ẑ) in the units of ``batch``, for each species: ``(B, S, n, d)``."""
+        """Draw ``n`` points of p(x | ẑ) in the units of ``batch``, for each species: ``(B, S, n, d)``.
+
+        Raises
+        ------
+        ModelError
+            If the decoder is no density.
+        """
         seen = self.coordinates(batch)
         u = self._density().sample(self._embed(seen).flatten(0, 1), n, generator)
         x = u.view(len(batch), self.kind.n_species, n, self.kind.n_features) * self.coordinates.scale
         return x + self._offset(batch, seen)[:, None]
 
     def check_fits(self, batch: MicrostateBatch) -> None:
-        """Raise a :class:`ModelError` if features or species of ``batch`` are not those of the model."""
+        """Refuse a batch whose features or species are not those of the model.
+
+        Raises
+        ------
+        ModelError
+            If the number of features or of species is another.
+        """
         features, S = self.kind.features, self.kind.n_species
         if batch.n_features != features.d or batch.n_species != S:
             raise ModelError(
@@ -144,11 +196,15 @@ class Autoencoder(nn.Module):
 
     def _reconstruction(self) -> Reconstruction[Any]:
         if self.settings.reconstruction is None:
-            raise ModelError(f"method '{self.settings.method}' reconstructs nothing.")
+            raise ModelError(
+                f"method '{self.settings.method}' reconstructs nothing; a loss needs a decoder and a reconstruction."
+            )
         return self.settings.reconstruction.build(self.settings.bandwidth / self.coordinates.scale)
 
     def _density(self) -> ConditionalDensity:
         decoder: object = self.decoder
         if not isinstance(decoder, ConditionalDensity):
-            raise ModelError(f"method '{self.settings.method}' decodes no density.")
+            raise ModelError(
+                f"method '{self.settings.method}' decodes no density; use one that does, such as 'density'."
+            )
         return decoder

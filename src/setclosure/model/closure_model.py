@@ -27,10 +27,11 @@ from setclosure.trajectories.layout import GIVEN
 from setclosure.trajectories.transitions import rounding_of
 
 History = dict[str, list[dict[str, float]]]
+"""The losses of each stage of a training, a row for each epoch."""
 
 
 class ClosureModel:
-    """A trained model: the closure of unordered microstates, and the macro dynamics that it closes.
+    """A trained model of the closure of unordered microstates and of the macro dynamics that it closes.
 
     :meth:`setclosure.ClosureEstimator.fit` gives one; :meth:`load` reads one.
 
@@ -41,7 +42,7 @@ class ClosureModel:
     parts : ModelParts
         The trained parts.
     observable : callable, optional
-        φ̄, from microstates to ``(B, o)``; by default the function that is registered under the name of the
+        The function φ̄ from microstates to ``(B, o)``; by default that which is registered under the name of the
         observable.
     history : dict, optional
         The losses of each stage of the training, a row for each epoch.
@@ -93,18 +94,30 @@ class ClosureModel:
     # ── use ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def encode(self, x: Any) -> np.ndarray:
-        """Give the closures ẑ of microstates, ``(B, S·c)``.
+        """Give the closures ẑ of microstates, ``(B, S·c)`` float32.
 
         Parameters
         ----------
         x : array, list of arrays, or MicrostateBatch
             One microstate ``(N, d)``, several ``(B, N, d)``, or sets of different sizes.
+
+        Raises
+        ------
+        MicrostateError
+            If a coordinate is NaN or infinite, or the shapes do not fit together.
+        ModelError
+            If features or species are not those of the model.
         """
         closure: np.ndarray = self.parts.autoencoder.encode(self._microstates(x)).numpy()
         return closure
 
     def observe(self, x: Any) -> np.ndarray:
-        """Give the observables z̄ = φ̄(X) of microstates, ``(B, o)``.
+        """Give the observables z̄ = φ̄(X) of microstates, ``(B, o)`` float64, in the units of the data.
+
+        Parameters
+        ----------
+        x : array, list of arrays, or MicrostateBatch
+            Microstates, as in :meth:`encode`.
 
         Raises
         ------
@@ -132,7 +145,25 @@ class ClosureModel:
         return True
 
     def check(self, x: Any, observables: Any = None) -> RangeCheck:
-        """Say whether microstates lie in the range of the training data."""
+        """Compare microstates with the range of the training data.
+
+        Parameters
+        ----------
+        x : array, list of arrays, or MicrostateBatch
+            Microstates, as in :meth:`encode`.
+        observables : array, optional
+            z̄ of the microstates, ``(B, o)``, where the model cannot compute it.
+
+        Returns
+        -------
+        RangeCheck
+            Whether each microstate is inside, with the two numbers that say so and their limits.
+
+        Raises
+        ------
+        ModelError
+            If features, species or observables do not fit the model.
+        """
         batch = self._microstates(x)
         return self._check(batch, self._macrostates(batch, observables, rotation=None))
 
@@ -151,35 +182,42 @@ class ClosureModel:
         """Roll the macro dynamics out from initial microstates alone (Algorithm 2).
 
         Under ``euclidean`` symmetry the start is encoded in every view of :func:`setclosure.sets.coordinates.views`
-        (8 in the plane, 48 in space): a deterministic prediction is the mean over the views, and sample r of a
-        stochastic one starts in view r. Its status is the worst of its views'; the mean includes the held states of a
-        view that diverged.
+        (8 in the plane, 48 in space). A deterministic prediction is the mean over the views, and sample r of a
+        stochastic one starts in view r. The status of a mean is the worst of its views; the mean includes the held
+        states of a view that diverged.
 
         Parameters
         ----------
         x0 : array, list of arrays, or MicrostateBatch
             Initial microstates, as in :meth:`encode`.
         steps : int, optional
-            Frames to predict, H, one time step of the training data apart.
+            Frames to predict, H, each a time step of the training data after the last.
         times : array, optional
-            Times of the frames instead, ``(H + 1,)``, rising; the first is that of the start.
+            Times of the frames instead of their number, ``(H + 1,)``, rising; the first is that of the start.
         context : optional
             The numbers that are known from outside, where the model was trained with them: a dictionary with, for each
             name, a number for all frames, a schedule ``(H + 1,)`` for all starts, or ``(B, 1)`` or ``(B, H + 1)`` for
             each; or an array ``(p,)``, ``(H + 1, p)``, ``(B, 1, p)`` or ``(B, H + 1, p)``.
         samples : int
-            Paths of the noise for each microstate, R (stochastic models).
+            Paths with independent noise for each microstate, R; one for a model without noise.
         seed : int
-            Of the noise.
+            The seed of the noise.
         observables : array, optional
             z̄ at the start, ``(B, o)``, where the model cannot compute it.
         check : bool
             Whether to compare the starts with the training range.
 
+        Returns
+        -------
+        Prediction
+            Observables and closures at the frames, with the status of each path.
+
         Raises
         ------
         ModelError
             If an argument does not fit the model.
+        MicrostateError
+            If a coordinate is NaN or infinite, or the shapes do not fit together.
         """
         dt, elapsed = self._frames(steps, times)
         _require_whole("samples", samples, 1)
@@ -188,11 +226,11 @@ class ClosureModel:
         stochastic = parts.dynamics.stochastic
         if samples > 1 and not stochastic:
             raise ModelError(
-                f"this model has no noise, so all of its {samples} samples would be one; leave samples at 1."
+                f"this model has no noise, so all of its {samples} samples would be equal; leave samples at 1."
             )
         known = read_context(context, self.facts.context_names, len(batch), len(dt) + 1)
         if observables is None:
-            observables = self.observe(batch)  # once for all views: they share it
+            observables = self.observe(batch)  # once for all views, which share it
         group = views(self.settings.symmetry, batch.roles.position)
         if stochastic:
             group = group[:samples]
@@ -230,7 +268,7 @@ class ClosureModel:
     # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def save(self, path: str | Path) -> None:
-        """Write the model to a folder: weights in safetensors, the rest in JSON.
+        """Write the model to a folder, its weights in safetensors and the rest in JSON.
 
         Raises
         ------
@@ -243,12 +281,19 @@ class ClosureModel:
 
     @classmethod
     def load(cls, path: str | Path, observable: Callable[[MicrostateBatch], Any] | None = None) -> ClosureModel:
-        """Read a model; nothing in the files can run code.
+        """Read a model from a folder; nothing in the files can run code.
+
+        Parameters
+        ----------
+        path : path
+            The folder, as :meth:`save` wrote it.
+        observable : callable, optional
+            The function φ̄, if none is registered under the name of the observable.
 
         Raises
         ------
         ModelError, SchemaVersionError, DamagedFileError
-            If the folder is not a model, of another schema, or damaged.
+            If the folder holds no model, a model of another schema, or a damaged one.
         """
         stored, parts = read_model(Path(path))
         return cls(stored.settings, parts, observable=observable, history=stored.history, seconds=stored.seconds)
@@ -266,13 +311,17 @@ class ClosureModel:
         """Give the times between frames in time steps ``(H,)``, and the times from the start ``(H + 1,)``."""
         step = self.facts.time_step
         if (steps is None) == (times is None):
-            raise ModelError("give either steps, the number of frames to predict, or their times.")
+            raise ModelError(
+                "give either steps, the number of frames to predict, or the times of the frames; expected one of them."
+            )
         if times is None:
             _require_whole("steps", steps, 1)
             return torch.ones(int(steps or 1)), np.arange(int(steps or 1) + 1) * step
         given = as_numbers(times, "times")
         if given.ndim != 1 or len(given) < 2 or not np.isfinite(given).all() or (np.diff(given) <= 0).any():
-            raise ModelError(f"times have shape {given.shape}; expected (H + 1,) finite numbers that rise.")
+            raise ModelError(
+                f"times have shape {given.shape}; expected (H + 1,) finite numbers that rise, the first for the start."
+            )
         dt = np.diff(given)
         equal = np.abs(dt - step) <= max(1e-6 * step, rounding_of(given))
         return torch.as_tensor(np.where(equal, 1.0, dt / step), dtype=torch.float32), given - given[0]

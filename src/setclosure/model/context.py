@@ -1,4 +1,4 @@
-"""The context of a prediction, from the forms in which a user may give it."""
+"""The context of a prediction is read from all forms in which a user may give it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from setclosure.errors import ModelError
 
 
 def read_context(given: Any, names: tuple[str, ...], B: int, T: int) -> Tensor:
-    """Read what is known from outside of B predictions over T frames, ``(B, T, p)``.
+    """Make the context of B predictions over T frames, ``(B, T, p)``.
 
     Parameters
     ----------
     given : dict, array or None
-        See :meth:`setclosure.ClosureModel.predict`.
+        The context in any form that :meth:`setclosure.ClosureModel.predict` takes.
     names : tuple of str
-        The p names that the model was trained with.
+        The names of the p numbers with which the model was trained.
     B, T : int
-        Starts, and frames with the start included.
+        The number of starts, and of frames with the start included.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def read_context(given: Any, names: tuple[str, ...], B: int, T: int) -> Tensor:
         return torch.zeros(B, T, 0)
     if given is None:
         raise ModelError(
-            f"this model was trained with the context {', '.join(names)}: pass context={{'{names[0]}': …}}, a number "
-            "or a schedule for each."
+            f"this model was trained with the context {', '.join(names)}: pass context={{'{names[0]}': …}} with "
+            "a number or a schedule for each."
         )
     if isinstance(given, dict):
         if set(given) != set(names):

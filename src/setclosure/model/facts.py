@@ -1,4 +1,4 @@
-"""The facts about its training data that a model carries: sizes, names, units."""
+"""A model carries facts about its training data: sizes, names, units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The facts about the training data that a model needs to be used, and to speak of its system.
+    """The facts about the training data that are needed to use a model and to name what it predicts.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class ModelFacts:
     species_names : tuple of str
         Names of the S species.
     observable : str
-        Registered name of φ̄.
+        Registered name of the observable φ̄.
     observable_names, observable_units : tuple of str
         Names and units of the o numbers of z̄.
     context_names, context_units : tuple of str
@@ -63,7 +63,7 @@ class ModelFacts:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the facts as JSON values."""
+        """Give the facts as JSON values, which :meth:`from_json` reads."""
         kind = self.kind
         values = asdict(self) | {
             "kind": {"features": kind.features.to_json(), "n_species": kind.n_species, "n_particles": kind.n_particles}
@@ -72,7 +72,13 @@ class ModelFacts:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> ModelFacts:
-        """Read what :meth:`to_json` gave; a KeyError, TypeError or ValueError if it is something else."""
+        """Make facts from the JSON values of :meth:`to_json`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If the values are something else.
+        """
         kind = values["kind"]
         n_species, n_particles = _whole(kind["n_species"]), _whole(kind["n_particles"])
         facts = cls(

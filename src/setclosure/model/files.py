@@ -1,4 +1,4 @@
-"""Models on disk: weights in safetensors, the rest in JSON; nothing in them can run code."""
+"""A model on disk has its weights in safetensors and the rest in JSON; nothing in it can run code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from setclosure.model.specification import ModelSettings
 from setclosure.provenance import provenance, writer
 
 SCHEMA = 3
-"""Version of the files of a model."""
+"""The version of the files of a model."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class ModelFile:
     facts : ModelFacts
         Sizes, names and units of the training data.
     weights : dict of Tensor
-        Weights and statistics.
+        Weights and statistics by name.
     history, seconds : dict
-        Losses of the training, and its seconds.
+        Losses of the training, and seconds of its steps.
     """
 
     settings: ModelSettings
@@ -45,7 +45,15 @@ class ModelFile:
 
 
 def write_model(folder: Path, model: ModelFile) -> None:
-    """Write a model below ``folder``; the manifest, written last, holds the checksum of the weights."""
+    """Write a model below ``folder``.
+
+    The manifest, ``model.json``, is written last and holds the checksum of the weights.
+
+    Raises
+    ------
+    StorageError
+        If the folder may not be written or the disk is full.
+    """
     weights = safetensors.torch.save({key: value.contiguous() for key, value in model.weights.items()})
     write_bytes(folder / "weights.safetensors", weights)
     write_json(folder / "history.json", {"losses": model.history, "seconds": model.seconds})
@@ -64,16 +72,21 @@ def write_model(folder: Path, model: ModelFile) -> None:
 def read_model(folder: Path) -> tuple[ModelFile, ModelParts]:
     """Read the model below ``folder``.
 
+    Returns
+    -------
+    (ModelFile, ModelParts)
+        The content of the files, and the parts with their weights.
+
     Raises
     ------
     ModelError
-        If there is no model.
+        If the folder holds no model.
     SchemaVersionError
-        If it was written under another schema.
+        If the model was written under another schema.
     DamagedFileError
-        If a file is not what was written, or a key or tensor is missing or of another shape or dtype.
+        If a file has changed, or a key or tensor is missing or has another shape or dtype.
     StorageError
-        If it may not be read.
+        If a file may not be read.
     """
     with reading_errors(folder):
         return _read(folder)
@@ -113,7 +126,9 @@ def _read(folder: Path) -> tuple[ModelFile, ModelParts]:
     try:
         tensors = safetensors.torch.load(content)
     except SafetensorError as error:
-        raise DamagedFileError(f"{weights} is not a safetensors file: {error}.") from error
+        raise DamagedFileError(
+            f"{weights} is not a safetensors file: {error}. Restore it from a copy or train again."
+        ) from error
     _check_tensors(tensors, parts.state_dict(), weights)
     parts.load_state_dict(tensors)
     return ModelFile(settings, facts, tensors, *_read_history(folder / "history.json")), parts
@@ -144,5 +159,5 @@ def _check_tensors(found: dict[str, torch.Tensor], expected: dict[str, torch.Ten
     if wrong:
         raise DamagedFileError(
             f"the tensors of {path} do not fit its manifest: {'; '.join(sorted(wrong)[:5])}. It was written for other "
-            "settings or by another version."
+            "settings or by another version; restore both from one copy, or train again."
         )

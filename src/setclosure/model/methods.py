@@ -1,4 +1,4 @@
-"""Methods: presets of parts, by name."""
+"""A method is a preset of parts that has a name."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ class Method:
     Attributes
     ----------
     summary : str
-        A line about it.
+        One line that describes the method.
     encoder, decoder, reconstruction : mapping or None
-        Sections of the parts.
+        The sections of the parts.
     dynamics_weight : float
         λ_dyn of the joint objective (Sec. 3.3); with 0 stage one sees no dynamics.
+
+    Examples
+    --------
+    >>> Method("moments and a flow", {"name": "deep_set", "width": 16}, {"name": "spline_flow"}).dynamics_weight
+    0.0
     """
 
     summary: str
@@ -63,7 +68,7 @@ def get_method(name: str) -> Method:
     Raises
     ------
     ConfigurationError
-        If there is none of that name.
+        If there is no method of that name; the message has the known ones.
 
     Examples
     --------
@@ -75,10 +80,22 @@ def get_method(name: str) -> Method:
 
 
 def method_names() -> list[str]:
-    """List the names of all methods."""
+    """List the names of all methods, those of plugins included.
+
+    Examples
+    --------
+    >>> "density" in method_names()
+    True
+    """
     return names("method")
 
 
 def is_method(name: Any) -> bool:
-    """Tell whether there is a method of that name."""
+    """Tell whether there is a method of that name.
+
+    Examples
+    --------
+    >>> is_method("density"), is_method("densiti")
+    (True, False)
+    """
     return isinstance(name, str) and name in names("method")

@@ -1,4 +1,4 @@
-"""The trained parts of a closure model in one module, so that one file of weights holds them all."""
+"""The parts of a closure model stand in one module, so that one file of weights holds them all."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from setclosure.model.range_check import TrainingRange
 from setclosure.model.specification import ModelSettings
 
 REFERENCE_SIZE = 4096
-"""Training macrostates that are kept for the range check."""
+"""The number of training macrostates that are kept for the range check."""
 
 
 class ModelParts(nn.Module):
-    """Autoencoder, macro dynamics and training range.
+    """A module of the autoencoder, the macro dynamics and the training range of a model.
 
     Parameters
     ----------
     settings : ModelSettings
-        Defines all parts.
+        The specification of all parts.
     facts : ModelFacts
-        The sizes for which they are made.
+        The sizes for which the parts are made.
     """
 
     def __init__(self, settings: ModelSettings, facts: ModelFacts) -> None:

@@ -1,4 +1,4 @@
-"""Predictions: rollouts from first microstates, with their status."""
+"""A prediction is a rollout from first microstates, with the status of each path."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _SEVERITY = {int(RolloutStatus.OK): 0, int(RolloutStatus.OUTSIDE): 1, int(Rollou
 
 @dataclass(frozen=True)
 class Prediction:
-    """Rollouts from X_0 alone.
+    """The paths that a model predicts from first microstates X_0 alone.
 
     Attributes
     ----------
     times : array
-        ``(H + 1,)``, in the units of the data, from zero.
+        Times since the start, ``(H + 1,)``, in the unit of time of the data.
     observables : array
-        z̄, ``(B, R, H + 1, o)``; R samples of the noise (one for a deterministic model).
+        Observables z̄, ``(B, R, H + 1, o)``, with R samples of the noise, one for a model without noise.
     closure : array
-        ẑ, ``(B, R, H + 1, S·c)``.
+        Closures ẑ, ``(B, R, H + 1, S·c)``.
     status : array
         :class:`~setclosure.RolloutStatus` of each path, ``(B, R)``.
     step : array
-        Frame at which a path first diverged or left the training range, ``(B, R)``; -1 if it did not.
+        Frame at which a path diverged or else first left the training range, ``(B, R)``; −1 if it did neither.
     check : RangeCheck or None
-        Whether X_0 lies in the training range; None if that was not asked.
+        The comparison of X_0 with the training range; None if it was not asked for.
     observable_names, observable_units : tuple of str
         Names and units of the o observables.
     time_unit : str
@@ -71,7 +71,7 @@ class Prediction:
         return status[:, 0], step[:, 0]
 
     def message(self, b: int = 0) -> str:
-        """Say in one sentence what became of microstate ``b``: its worst path, and its start."""
+        """Say in one sentence how the worst path of microstate ``b`` ended, and whether its start is in range."""
         of_all, steps = self.worst()
         status, step = RolloutStatus(int(of_all[b])), int(steps[b])
         where = f" at frame {step}" if step >= 0 else ""
@@ -80,7 +80,23 @@ class Prediction:
 
 
 def worst_of(status: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the worst status of paths ``(B, R)``, and the first frame at which one of them had it: ``(B, 1)`` each."""
+    """Give the worst status of R paths, and the first frame at which one of them had it.
+
+    Parameters
+    ----------
+    status, step : array
+        The status of each path, and the frame at which it took it, ``(B, R)``.
+
+    Returns
+    -------
+    (array, array)
+        Status and frame, ``(B, 1)`` each.
+
+    Examples
+    --------
+    >>> worst_of(np.array([[0, 2, 1]]), np.array([[-1, 7, 3]]))  # to diverge (1) is worse than to be outside (2)
+    (array([[1]]), array([[3]]))
+    """
     severity = np.vectorize(_SEVERITY.__getitem__)(status)
     is_worst = severity == severity.max(axis=1, keepdims=True)
     first = np.where(is_worst, step, np.iinfo(step.dtype).max).argmin(axis=1)[:, None]

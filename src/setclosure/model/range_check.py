@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 QUANTILE = 0.99
+"""The quantile of a number over training data that is its limit."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,13 @@ class RangeCheck:
     Attributes
     ----------
     inside : array
-        Both numbers below their limits, ``(B,)`` boolean.
+        Whether both numbers are below their limits, ``(B,)`` boolean.
     kl, kl_limit : array, float
-        Reconstruction KL(q_X ‖ p) and its 99 % quantile over training microstates (the larger of that over first
-        frames and that over all): does the decoder know such a
-        set? NaN for a method without a density.
+        KL(q_X ‖ p), ``(B,)``, which is small if the decoder knows such a set, and its 99 % quantile over training
+        microstates (the larger of that over first frames and that over all). NaN for a method without a density.
     distance, distance_limit : array, float
-        Distance of the standardised macrostate to the nearest training macrostate, and the 99 % quantile of the
-        same distance between training trajectories: has the macro dynamics seen such a state?
+        Distance of the standardised macrostate to the nearest training macrostate, ``(B,)``, which is small if the
+        macro dynamics has seen such a state, and the 99 % quantile of that distance between training trajectories.
     """
 
     inside: np.ndarray
@@ -38,7 +38,7 @@ class RangeCheck:
         return len(self.inside)
 
     def message(self, b: int) -> str:
-        """One sentence about microstate ``b``.
+        """Say in one sentence whether microstate ``b`` is inside, with both numbers and their limits.
 
         Examples
         --------
@@ -52,7 +52,7 @@ class RangeCheck:
 
 
 class TrainingRange(nn.Module):
-    """The training data as :class:`RangeCheck` needs it; saved with the model.
+    """The part of the training data that a :class:`RangeCheck` needs, which is saved with the model.
 
     Parameters
     ----------
@@ -60,6 +60,13 @@ class TrainingRange(nn.Module):
         Numbers of a macrostate, D.
     size : int
         Training macrostates that are kept.
+
+    Attributes
+    ----------
+    reference : Tensor
+        The kept macrostates, standardised, ``(size, D)``.
+    limits : Tensor
+        The limits of the KL and of the distance, ``(2,)``.
     """
 
     reference: Tensor
@@ -73,21 +80,21 @@ class TrainingRange(nn.Module):
     def fit(self, z: Tensor, trajectory: Tensor, first: Tensor, kl: list[Tensor], stream: np.random.Generator) -> None:
         """Keep some training macrostates, and take the limits from other training trajectories.
 
-        Initial states differ more than later ones, which all relax to the same: half of those kept are first
-        frames, and a limit is the larger of the quantile over first frames and that over all frames.
+        Initial states differ more than later ones, which relax to the same. So half of those kept are first frames,
+        and a limit is the larger of the quantile over first frames and that over all frames.
 
         Parameters
         ----------
         z : Tensor
             Standardised training macrostates in a row, ``(F, D)``.
         trajectory : Tensor
-            The trajectory of each, ``(F,)`` from zero; several views of one trajectory share its number.
+            The trajectory of each macrostate, ``(F,)``, from zero; several views of one trajectory share its number.
         first : Tensor
-            Whether each is that of a first frame, ``(F,)`` boolean.
+            Whether each macrostate is that of a first frame, ``(F,)`` boolean.
         kl : list of Tensor
-            Score of training microstates in first frames, and in all frames; NaN or empty for a method without one.
+            Scores of training microstates in first frames, and in all frames; NaN or empty for a method without one.
         stream : numpy.random.Generator
-            Chooses which macrostates are kept.
+            Source of the choice of macrostates.
         """
         M = int(trajectory.max()) + 1
         half = max(1, M // 2)  # a limit needs distances between different trajectories, not views of the same
@@ -99,7 +106,7 @@ class TrainingRange(nn.Module):
         self.limits.copy_(torch.stack([_limit(kl), _limit(distances)]))
 
     def distance(self, z: Tensor) -> Tensor:
-        """Distance to the nearest kept macrostate, ``(B,)``."""
+        """Give the distance of standardised macrostates ``(B, D)`` to the nearest kept macrostate, ``(B,)``."""
         # without matrix products, which lose the small distances to cancellation
         return torch.cdist(z, self.reference, compute_mode="donot_use_mm_for_euclid_dist").min(dim=1).values
 

@@ -1,4 +1,4 @@
-"""The specification of a model: everything that defines it, with every default written out."""
+"""The specification of a model holds everything that defines it, with every default written out."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from setclosure.settings import OptionsError, Settings
 
 
 class ModelSettings(Settings):
-    """Everything that defines a closure model.
+    """The specification of a closure model.
 
-    A ``method`` fills in the parts that are not given. What is stored always has all parts with all their options, so
-    it means the same when a preset or a default changes, and needs no method to be read.
+    A ``method`` fills in the parts that are not given. The stored specification has all parts with all their options,
+    so it means the same when a preset or a default changes, and is read without its method.
 
     Examples
     --------
@@ -129,7 +129,16 @@ def _merged(preset: Any, given: Any) -> Any:
 
 
 def use_method(model: dict[str, Any], method: str) -> None:
-    """Change the method of the section ``model`` of a configuration, keeping the options that its parts have, too.
+    """Change the method in the section ``model`` of a configuration, in place.
+
+    Options that the parts of the new method have, too, are kept; the others are dropped.
+
+    Parameters
+    ----------
+    model : dict
+        The section, as :class:`ModelSettings` reads it.
+    method : str
+        The name of the new method.
 
     Raises
     ------
@@ -157,7 +166,7 @@ def use_method(model: dict[str, Any], method: str) -> None:
             continue
         if preset is None:
             del model[part]
-        elif section.get("name", (old or preset)["name"]) != preset["name"]:  # else mistakes are told as ever
+        elif section.get("name", (old or preset)["name"]) != preset["name"]:  # of the same part all options stay
             known = find(part, preset["name"]).value.model_fields
             model[part] = {key: value for key, value in section.items() if key in known}
     if now is not before:

@@ -1,1 +1,1 @@
-"""Macroscopic observables z̄ = φ̄(X): built in, registered by users, or plain functions."""
+"""An observable z̄ = φ̄(X) is built in, registered by a user, or a plain function of microstates."""

@@ -1,4 +1,4 @@
-"""The mixing ratio of two species: how many neighbours of a particle are of the other one (Sec. 4.3)."""
+"""The mixing ratio of two species is the share of neighbours that are of the other species (Sec. 4.3)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch
 
 MOST_CELLS = 64
-"""Cells along one axis at the most: a cloud with outliers gets larger cells, not more of them."""
+"""The most cells along an axis in the search for neighbours; outliers then make cells larger and not more."""
 
 
 def mixing_ratio_of_points(points: Any, species: Any, radius: float = 2.5) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """R_AB and R_BA: of all neighbours of the particles of one species, the share that is of the other (Sec. 4.3).
+    """Give R_AB and R_BA, the shares of the neighbours of one species that are of the other species (Sec. 4.3).
 
     Neighbours are particles within ``radius``, border included, without periodic images; the pairs of a whole
     microstate are counted before the ratio is taken. In a well-mixed microstate of n particles R_AB is n_B/(n − 1) on
@@ -27,14 +27,19 @@ def mixing_ratio_of_points(points: Any, species: Any, radius: float = 2.5) -> np
     points : array
         ``(B, N, d)`` with d ≤ 3.
     species : array
-        0 (A) or 1 (B), ``(B, N)`` or ``(N,)``; places of another number are no particles.
+        0 (A) or 1 (B) for each particle, ``(B, N)`` or ``(N,)``; places with another number hold no particle.
     radius : float
         Cut-off, in the units of the points.
 
     Returns
     -------
     array
-        ``(B, 2)``: R_AB, R_BA; zero for a species without any neighbour.
+        R_AB and R_BA, ``(B, 2)``; zero for a species without any neighbour.
+
+    Raises
+    ------
+    MicrostateError
+        If the points have another shape, or the radius is not positive.
 
     Examples
     --------
@@ -57,7 +62,20 @@ def mixing_ratio_of_points(points: Any, species: Any, radius: float = 2.5) -> np
 
 @register("observable", "mixing_ratio", components=("R_AB", "R_BA"))
 def mixing_ratio(microstates: MicrostateBatch, radius: float = 2.5) -> np.ndarray[Any, Any]:
-    """:func:`mixing_ratio_of_points` of a batch of two species, ``(B, 2)``; weights do not matter."""
+    """Give the mixing ratios (R_AB, R_BA) of microstates of two species, ``(B, 2)``; weights do not matter.
+
+    Parameters
+    ----------
+    microstates : MicrostateBatch
+        B microstates with S = 2.
+    radius : float
+        Cut-off, in the units of the points.
+
+    Raises
+    ------
+    MicrostateError
+        If there are not two species, positions have more than three coordinates, or the radius is not positive.
+    """
     if microstates.n_species != 2:
         raise MicrostateError(
             f"the mixing ratio is that of two species; these microstates have {microstates.n_species}."
@@ -80,7 +98,7 @@ def _count_pairs(points: Any, species: Any, radius: float, pairs: Any) -> None:
             if not 0 <= kind[i] <= 1:
                 continue
             c0, c1, c2 = cell[i]
-            # those that came before are in the cells already, so each pair is met once
+            # the cells hold the particles that came before, so each pair is met once
             for a0 in range(max(c0 - 1, 0), min(c0 + 2, n[0])):
                 for a1 in range(max(c1 - 1, 0), min(c1 + 2, n[1])):
                     for a2 in range(max(c2 - 1, 0), min(c2 + 2, n[2])):
@@ -96,9 +114,9 @@ def _count_pairs(points: Any, species: Any, radius: float, pairs: Any) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def _cells(x: Any, kind: Any, radius: float, cell: Any) -> Any:
-    """Put every particle into a cell at least ``radius`` wide, so that its neighbours are in that and the next ones.
+    """Put every particle into a cell at least ``radius`` wide, so that its neighbours are in that and the next cells.
 
-    Fills ``cell`` (N, 3) and returns the number of cells along each axis.
+    The kernel fills ``cell`` (N, 3) and returns the number of cells along each axis.
     """
     n = np.ones(3, np.int64)
     for k in range(3):

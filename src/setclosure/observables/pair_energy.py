@@ -1,4 +1,4 @@
-"""The normalised pair energy of the interacting particles (A.3)."""
+"""The normalised pair energy is the observable of the interacting particles (A.3)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from setclosure.sets.microstates import MicrostateBatch
 def pair_energy_of_points(
     points: Any, a: float = 4.0, b: float = 0.1, counts: Any = None
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """E = 2/(N(N−1)) Σ_{i<j} [log cosh(a(1 − r_ij))/a + b(1 − r_ij)] (A.3), the potential of the pair force.
+    """Give the normalised pair energy of sets of points, the potential of the pair force.
+
+    It is E = 2/(N(N−1)) Σ_{i<j} [log cosh(a(1 − r_ij))/a + b(1 − r_ij)] (A.3).
 
     Parameters
     ----------
     points : array
-        ``(B, N, d)``; computed in single precision, summed in double.
+        Points ``(B, N, d)``; pairs are computed in single precision and summed in double.
     a, b : float
         Steepness and offset of F(r) = tanh(a(1 − r)) + b.
     counts : array, optional
-        Particles in each set, ``(B,)``; the places behind them are ignored.
+        The number of particles in each set, ``(B,)``; the places behind them are ignored.
 
     Returns
     -------
     array
-        ``(B,)``, within about 1e-7 relative of double precision; sets of one particle have energy zero.
+        Energies ``(B,)``, within about 1e-7 relative of double precision; sets of one particle have energy zero.
 
     Examples
     --------
@@ -44,7 +46,20 @@ def pair_energy_of_points(
 
 @register("observable", "pair_energy")
 def pair_energy(microstates: MicrostateBatch, a: float = 4.0, b: float = 0.1) -> np.ndarray[Any, Any]:
-    """:func:`pair_energy_of_points` of a batch, ``(B,)``; particles count once, whatever their weight."""
+    """Give the normalised pair energy of microstates, ``(B,)``; a particle counts once, whatever its weight.
+
+    Parameters
+    ----------
+    microstates : MicrostateBatch
+        B microstates.
+    a, b : float
+        Steepness and offset of F(r) = tanh(a(1 − r)) + b.
+
+    Examples
+    --------
+    >>> pair_energy(MicrostateBatch.from_arrays([[[0.0, 0.0], [1.0, 0.0]]]))
+    array([0.])
+    """
     points = microstates.points.detach().cpu().numpy()
     mask = microstates.mask.cpu().numpy()
     if mask.all():

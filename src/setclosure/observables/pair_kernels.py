@@ -1,8 +1,8 @@
-"""Numba kernels of the pair force tanh(a(1 − r)) + b and of its potential, in single precision.
+"""Numba kernels compute the pair force tanh(a(1 − r)) + b and its potential, in single precision.
 
-``math.tanh`` and ``math.log`` keep a loop from being vectorised and cost ten times more than everything else, so
+``math.tanh`` and ``math.log`` keep a loop from being vectorised and cost ten times more than everything else. So
 both functions are rational approximations here, fitted on ``|u| ≤ 9``, beyond which they are constant or linear to
-single precision. The kernels release the interpreter's lock: threads run them side by side.
+single precision. The kernels release the interpreter's lock, so that threads run them side by side.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import numpy as np
 from setclosure.compiled import compiled
 
 RANGE = np.float32(9.0)
-"""Size of u from which tanh(u) = ±1 and ``log cosh(u) = |u| − log 2`` to single precision."""
+"""The size of u beyond which tanh(u) = ±1 and ``log cosh(u) = |u| − log 2`` to single precision."""
 
 TANH_ERROR = 5e-7
-"""Largest absolute error of :func:`fast_tanh`."""
+"""The largest absolute error of :func:`fast_tanh`."""
 
 LOG_COSH_ERROR = 5e-6
-"""Largest error of :func:`fast_log_cosh` divided by max(1, log cosh u); rounding makes up most of it, and its mean
-over an interval is below 1e-7."""
+"""The largest error of :func:`fast_log_cosh`, divided by max(1, log cosh u).
+
+Most of it is rounding, and its mean over an interval is below 1e-7."""
 
 # log cosh and tanh are smooth functions of u² (times u): numerators and denominators are polynomials in u²
 _T = tuple(np.float32(c) for c in (0.9999999067, 0.1337323494, 3.48662435e-3, 2.047246286e-5, 1.318498192e-8))
@@ -37,7 +38,7 @@ _ONE = np.float32(1.0)
 
 @compiled
 def fast_tanh(u: Any) -> Any:
-    """tanh(u) in single precision, to :data:`TANH_ERROR`."""
+    """Evaluate tanh(u) in single precision, to :data:`TANH_ERROR`."""
     u = min(max(u, -RANGE), RANGE)
     v = u * u
     p = _T[0] + v * (_T[1] + v * (_T[2] + v * (_T[3] + v * _T[4])))
@@ -47,7 +48,10 @@ def fast_tanh(u: Any) -> Any:
 
 @compiled
 def fast_log_cosh(u: Any) -> Any:
-    """Log cosh(u) in single precision, to :data:`LOG_COSH_ERROR`; linear beyond the range, so it cannot overflow."""
+    """Evaluate log cosh(u) in single precision, to :data:`LOG_COSH_ERROR`.
+
+    The result is linear beyond :data:`RANGE`, so it cannot overflow.
+    """
     size = abs(u)
     c = min(size, RANGE)
     v = c * c
@@ -58,9 +62,9 @@ def fast_log_cosh(u: Any) -> Any:
 
 @compiled
 def pair_forces(x: Any, y: Any, a: Any, b: Any, force_x: Any, force_y: Any) -> None:
-    """Σ_{j≠i} F(r_ij) (x_i − x_j)/r_ij of Sec. 4.2 in two dimensions, written to ``force_x`` and ``force_y`` (N,).
+    """Write the forces Σ_{j≠i} F(r_ij) (x_i − x_j)/r_ij in the plane to ``force_x`` and ``force_y`` (N,) (Sec. 4.2).
 
-    Every ordered pair is computed: twice the arithmetic of using Newton's third law, but nothing is scattered.
+    Every ordered pair is computed. This takes twice the arithmetic of Newton's third law, but nothing is scattered.
     """
     N = len(x)
     for i in range(N):
@@ -78,9 +82,9 @@ def pair_forces(x: Any, y: Any, a: Any, b: Any, force_x: Any, force_y: Any) -> N
 
 @compiled
 def euler_frames(start: Any, a: Any, b: Any, time_step: Any, stride: Any, frames: Any) -> None:
-    """Forward Euler from ``start`` (N, 2); every ``stride``-th state goes to ``frames`` (T, N, 2).
+    """Integrate from ``start`` (N, 2) by forward Euler, and write every ``stride``-th state to ``frames`` (T, N, 2).
 
-    Positions are accumulated in double precision, which costs nothing beside the forces: in single precision the
+    Positions are accumulated in double precision, which costs nothing beside the forces. In single precision the
     smallest displacements near the steady state would round to zero.
     """
     T, N = frames.shape[0], frames.shape[1]
@@ -102,9 +106,10 @@ def euler_frames(start: Any, a: Any, b: Any, time_step: Any, stride: Any, frames
 
 @compiled
 def pair_energies(points: Any, counts: Any, a: Any, b: Any, energies: Any) -> None:
-    """Normalised pair energy (A.3) of each set ``points`` (B, N, d), its first ``counts`` (B,) particles: (B,).
+    """Write the normalised pair energy (A.3) of each set to ``energies`` (B,).
 
-    A set of one particle has no pair; its energy is zero.
+    A set is the first ``counts`` (B,) particles of ``points`` (B, N, d). A set of one particle has no pair, and the
+    energy zero.
     """
     B, N, d = points.shape
     columns = np.empty((d, N), np.float32)

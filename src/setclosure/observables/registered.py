@@ -1,4 +1,4 @@
-"""Observables by name, so that a data set or a model on disk can say how its z̄ was computed."""
+"""Observables have names, so that a data set or a model on disk can say how its z̄ was computed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from setclosure.registry import find
 from setclosure.sets.microstates import MicrostateBatch, as_microstates
 
 Function = Callable[[MicrostateBatch], Any]
+"""A function from B microstates to an array or tensor ``(B, o)`` or ``(B,)``."""
 
 
 @dataclass(frozen=True)
 class Observable:
-    """The macroscopic observable z̄ = φ̄(X): o intensive numbers of a microstate.
+    """A macroscopic observable z̄ = φ̄(X) with its name: o intensive numbers of a microstate.
 
     Parameters
     ----------
@@ -30,9 +31,10 @@ class Observable:
     components : tuple of str
         Names of the o numbers.
     function : callable
-        From a :class:`~setclosure.MicrostateBatch` of B microstates to an array or tensor ``(B, o)`` or ``(B,)``.
+        A function from a :class:`~setclosure.MicrostateBatch` of B microstates to an array or tensor ``(B, o)`` or
+        ``(B,)``.
     units : tuple of str
-        Units of the o numbers, for people.
+        Units of the o numbers, which are shown and not computed with.
     """
 
     name: str
@@ -65,12 +67,17 @@ class Observable:
 
 
 def get_observable(name: str) -> Observable:
-    """Look an observable up by name; ``"pair_energy(a=2, b=0)"`` changes parameters of its function.
+    """Look an observable up by its name, in which parameters of its function may stand.
+
+    Parameters
+    ----------
+    name : str
+        A registered name, such as ``"pair_energy"``, or one with parameters: ``"pair_energy(a=2, b=0)"``.
 
     Raises
     ------
     ConfigurationError
-        If the name is unknown, with the known ones, or its parameters cannot be read.
+        If the name is unknown, or its parameters cannot be read; the message has the known names.
 
     Examples
     --------
@@ -99,9 +106,24 @@ def get_observable(name: str) -> Observable:
 
 
 def as_observable(value: str | Observable | Function, components: tuple[str, ...] | None = None) -> Observable:
-    """Make an observable from a registered name or from a function, whose name it takes.
+    """Make an observable from a registered name or from a function.
 
-    ``components`` names the numbers that a function gives; one number by default.
+    Parameters
+    ----------
+    value : str, Observable or callable
+        A registered name; an observable, which is returned as it is; or a function, whose name the observable takes.
+    components : tuple of str, optional
+        Names of the numbers that a function gives; by default one number with the name of the function.
+
+    Raises
+    ------
+    ConfigurationError
+        If a name is unknown.
+
+    Examples
+    --------
+    >>> as_observable(lambda batch: batch.counts, ("particles",))([[[0.0], [3.0]]])
+    array([[2.]])
     """
     if isinstance(value, Observable):
         return value

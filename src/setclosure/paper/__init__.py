@@ -1,4 +1,4 @@
-"""The paper: its simulators, image models, baselines, studies, tables and figures.
+"""The paper is reproduced here, with its simulators, image models, baselines, studies, tables and figures.
 
-Everything here uses the library's public names and its registry; the library imports nothing from here.
+Everything here uses public names of the library and its registry, and the library imports nothing from here.
 """

@@ -1,9 +1,9 @@
-"""The parts of the paper in the registry: importing this module registers all of them."""
+"""The import of this module registers all parts of the paper."""
 
 from __future__ import annotations
 
 from setclosure.model.methods import Method
-from setclosure.paper.models import (  # noqa: F401  they register themselves
+from setclosure.paper.models import (  # noqa: F401  these modules register their parts
     chamfer,
     cnn,
     flat_mlp,

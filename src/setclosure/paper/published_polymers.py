@@ -1,4 +1,4 @@
-"""The published polymer trajectories (A.5; Chen et al. 2023), from Hugging Face into data sets."""
+"""The published polymer trajectories are read from Hugging Face into data sets (A.5; Chen et al. 2023)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Array, Layout
 
 DATASET = "MLDS-NUS/polymer-dynamics"
-"""The name of the published dataset: 300 beads, 1001 frames."""
+"""The name of the published dataset on Hugging Face, which has 300 beads and 1001 frames."""
 
 SPLITS = {
     "train": "train",
@@ -31,9 +31,12 @@ SPLITS = {
     "medium": "test_medium",
     "slow": "test_slow",
 }
-"""Names of its splits, by the names that the polymer study has for them: 610, 110 and three times 100 trajectories."""
+"""Each split of the polymer study has a name in the published dataset.
 
-_SAVED = ("dataset_dict.json", "state.json")  # one of them is in a folder that save_to_disk wrote
+They have 610, 110 and three times 100 trajectories."""
+
+_SAVED = ("dataset_dict.json", "state.json")
+"""A folder that ``save_to_disk`` wrote holds one of these files."""
 
 
 def read_polymers(
@@ -45,37 +48,38 @@ def read_polymers(
     most_pixels: int = MOST_PIXELS,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrajectoryDataset:
-    """Make the data set of one split, or go on with one that was not finished.
+    """Make the data set of a split of the published polymers, or go on with one that was not finished.
 
-    One trajectory at a time is in memory. Positions are taken as they are published.
+    One trajectory at a time is in memory. Positions stay as they are published, in bead diameters.
 
     Parameters
     ----------
     path : path
-        Of the data set.
+        The folder of the data set.
     split : str
         A key of :data:`SPLITS`.
     images : bool
         Whether microstates are the pixel sets of images (A.5) instead of beads.
     source : str or path
-        A name on Hugging Face, or a folder: one that ``save_to_disk`` wrote, or a copy of the dataset's files.
+        A name on Hugging Face, or a folder that ``save_to_disk`` wrote or that has a copy of the dataset's files.
     n_trajectories : int, optional
-        The first ones only; all by default.
+        The number of trajectories, from the first on; all by default.
     most_pixels : int
-        Room for pixels in every frame, see :func:`~setclosure.paper.images.trajectories.image_layout`.
+        The number of pixels for which every frame has room; see
+        :func:`~setclosure.paper.images.trajectories.image_layout`.
     progress : callable, optional
-        Called with the number of finished trajectories and of all.
+        A function that is called with the number of finished trajectories and of all.
 
     Raises
     ------
     MissingExtraError
         If the package ``datasets`` is not installed, with the command that installs it.
     DatasetError
-        If the dataset cannot be loaded or has other splits, columns or shapes; or if ``path`` holds something else.
+        If the dataset cannot be loaded or has other splits, columns or shapes, or if ``path`` holds other data.
     MicrostateError
-        If a number is NaN or infinite; for images, if beads leave them or a frame has more than ``most_pixels``.
+        If a number is NaN or infinite, or if beads leave an image or a frame has more than ``most_pixels``.
     StorageError
-        If the disk is full or the folder may not be written; what was committed stays.
+        If the disk is full or the folder may not be written; committed trajectories stay.
     """
     if split not in SPLITS:
         raise DatasetError(f"there is no split '{split}'; expected one of {', '.join(SPLITS)}.")
@@ -109,7 +113,7 @@ def read_polymers(
 
 
 def _claim(path: Path, layout: Layout, M: int, provenance: dict[str, Any]) -> TrajectoryDataset:
-    """The data set at ``path``, new or as it was left."""
+    """Give the data set at ``path``, which is new or not finished."""
     now = {"layout": layout.to_json(), "trajectories": M, **provenance}
     data = TrajectoryDataset.open(path) if path.exists() else None
     before = None
@@ -122,7 +126,7 @@ def _claim(path: Path, layout: Layout, M: int, provenance: dict[str, Any]) -> Tr
 
 
 def _load(source: str) -> Any:
-    """All splits of a dataset, as memory-mapped tables."""
+    """Load all splits of a dataset as memory-mapped tables."""
     try:
         datasets = import_module("datasets")
     except ImportError as error:
@@ -134,7 +138,7 @@ def _load(source: str) -> Any:
         if any((Path(source) / name).is_file() for name in _SAVED):
             return datasets.load_from_disk(source)
         return datasets.load_dataset(source)
-    except Exception as error:  # of the network, the hub, the file formats: many kinds
+    except Exception as error:  # the network, the hub and the file formats raise many kinds of errors
         raise DatasetError(
             f"the dataset '{source}' cannot be loaded ({type(error).__name__}: {error}). A name needs a connection to "
             f"huggingface.co. Without one, download it elsewhere (hf download {DATASET} --repo-type dataset "
@@ -144,7 +148,7 @@ def _load(source: str) -> Any:
 
 
 def _rows(found: Any, split: str, source: str) -> Any:
-    """The columns of one split that are needed, as arrays."""
+    """Give the columns of one split that are needed, as arrays."""
     splits = list(found) if isinstance(found, dict) else []
     if SPLITS[split] not in splits:
         raise DatasetError(
@@ -160,9 +164,9 @@ def _rows(found: Any, split: str, source: str) -> Any:
 
 
 def _trajectory(row: dict[str, Any], index: int) -> tuple[tuple[float, ...], Array]:
-    """Times ``(T,)`` and beads ``(T, N, 3)`` of one row."""
+    """Read times ``(T,)`` and beads ``(T, N, 3)`` from a row."""
     t, x = np.asarray(row["t"]), np.asarray(row["x"])
-    numbers = t.dtype.kind == x.dtype.kind == "f"  # of another kind are texts, and lists of different lengths
+    numbers = t.dtype.kind == x.dtype.kind == "f"  # texts, and lists of different lengths, are of another kind
     if not numbers or x.ndim != 2 or x.shape[1] % 3 or 0 in x.shape or t.shape not in ((len(x),), (len(x), 1)):
         raise DatasetError(
             f"trajectory {index} has t of shape {t.shape} and x of shape {x.shape}; expected (T, 1) and (T, 3 N), "
@@ -172,7 +176,7 @@ def _trajectory(row: dict[str, Any], index: int) -> tuple[tuple[float, ...], Arr
 
 
 def _times(t: Array) -> tuple[float, ...]:
-    """Equal steps where single precision cannot tell them from equal ones: learning asks for equal steps."""
+    """Make steps exactly equal if single precision cannot tell them from equal ones."""
     even = np.linspace(t[0], t[-1], len(t))
     same = np.allclose(t, even, rtol=0, atol=2 * np.finfo(np.float32).eps * np.abs(t).max())
     return tuple((even if same else t).tolist())

@@ -1,4 +1,4 @@
-"""A test trajectory of images as a short video, above what the closure keeps of it."""
+"""A short video shows a test trajectory of images above the images that are drawn from the decoded density."""
 
 from __future__ import annotations
 
@@ -13,22 +13,41 @@ from setclosure.paper.images.video import write_video
 from setclosure.seeds import torch_stream
 from setclosure.trajectories.dataset import TrajectoryDataset
 
-N_FRAMES, FRAMES_PER_SECOND = 48, 8
+N_FRAMES = 48
+"""The most frames of a video, which are equally spaced in the trajectory."""
+
+FRAMES_PER_SECOND = 8
+"""The speed of a video, which so lasts 6 seconds."""
+
 N_SAMPLES = 6000
-"""Of the decoded density, for each frame: some for each pixel of a chain."""
+"""The number of points of the decoded density for each frame, a few for each pixel of a chain."""
 
 MARGIN = 8
-"""Pixels around all that is not white in any frame."""
+"""The margin in pixels around all that is not white in any frame."""
 
 DARKEST = 99.0
-"""Percentile of the decoded pixels that is drawn black; the few above it are, too."""
+"""The percentile of the grey levels of decoded pixels from which on they are drawn black."""
 
 
 def image_video(model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:
-    """Write a video of the first trajectory to ``path``, if its microstates are sets of pixels.
+    """Write a video of the first usable trajectory of ``data`` to ``path``, if its microstates are sets of pixels.
 
-    The image is above, and below it that of points drawn from the decoded density p(x | ẑ), if the method has one:
-    grey levels of all that fall on a pixel are added.
+    The image of each frame is above. Below is the image of points that are drawn from the decoded density p(x | ẑ), if
+    the method has one; the grey levels of all points on a pixel are added.
+
+    Parameters
+    ----------
+    model : ClosureModel
+        A trained model of pixel sets.
+    data : TrajectoryDataset
+        A test data set; nothing is written if its microstates are no pixel sets.
+    path : Path
+        The file, with the ending ``.gif`` or ``.mp4``.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder may not be written.
     """
     if data.layout.bounds != PIXEL_BOX:
         return
@@ -47,14 +66,14 @@ def image_video(model: ClosureModel, data: TrajectoryDataset, path: Path) -> Non
 
 
 def _inked(images: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns in which any image has a pixel that is not white, and a margin."""
+    """Find the rows and columns in which any image has a pixel that is not white, with a margin."""
     limits = (np.flatnonzero(images.any(axis=axes)) for axes in ((0, 2), (0, 1)))
     rows, columns = (slice(max(0, int(found[0]) - MARGIN), int(found[-1]) + 1 + MARGIN) for found in limits)
     return rows, columns
 
 
 def _drawn(points: np.ndarray) -> np.ndarray:
-    """The image ``(H, W)`` of points ``(n, 3)``: columns, rows and grey levels."""
+    """Draw points ``(n, 3)`` of column, row and grey level as an image ``(H, W)``."""
     column, row, grey = points.T
     edges = (np.arange(HEIGHT + 1), np.arange(WIDTH + 1))
     total, *_ = np.histogram2d(row, column, bins=edges, weights=np.clip(grey, 0, BLACK))

@@ -1,9 +1,9 @@
-"""The words for the paper's studies, tests and observables, as ``run.json`` takes them."""
+"""The paper's studies, tests and observables have words here, which ``run.json`` takes over for reports."""
 
 from __future__ import annotations
 
 BOUNDARY = "boundary_"
-"""Begins the names of tests that start with the boundary of two species at one place."""
+"""The beginning of the names of tests that have the boundary of two species at one place."""
 
 STUDIES = {
     "interacting_particles": {
@@ -25,7 +25,7 @@ STUDIES = {
         "description": "Sets of numbers are drawn from mixtures of Gaussians.",
     },
 }
-"""Study → name and description of its runs."""
+"""Each study of the paper has a name and a description, by which reports call its runs."""
 
 TESTS = {
     "in_dst": {"label": "In distribution", "sentence": "same distribution of initial states as in training"},
@@ -38,14 +38,14 @@ TESTS = {
     "slow": {"label": "Slow start", "sentence": "one folded first microstate, with different noises"},
     "diff_n": {"label": "Other number of particles", "sentence": "sets of another size than in training"},
 }
-"""Test → label and sentence."""
+"""Each test of the paper has a label, and a sentence about its initial states."""
 
 OBSERVABLES = {"pair_energy": "pair energy", "extension": "extension"}
-"""Observable → label; the others are called by their names."""
+"""Some observables have a label; the others are called by their names."""
 
 
 def words_of_test(name: str) -> dict[str, str]:
-    """Give label and sentence of a test of the paper's studies.
+    """Give the label of a test of the paper's studies, and the sentence about its initial states.
 
     Examples
     --------

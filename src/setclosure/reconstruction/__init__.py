@@ -1,1 +1,1 @@
-"""Reconstructions: what is compared with what when an autoencoder is trained."""
+"""Reconstructions compare microstates with the output of a decoder, and so train an autoencoder."""

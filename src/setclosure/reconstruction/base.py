@@ -1,4 +1,4 @@
-"""The protocol of reconstructions: what compares microstates with what a decoder makes of their embeddings."""
+"""Every reconstruction keeps the protocol here, and its options have the base here."""
 
 from __future__ import annotations
 
@@ -19,36 +19,53 @@ class Reconstruction(Protocol[D_contra]):
     def loss(
         self, batch: MicrostateBatch, embeddings: Tensor, decoder: D_contra, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Give the loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``; random numbers from ``generator``.
+        """Give the loss of each microstate, ``(B,)``.
 
         A constant that no parameter of the model can change may be left out.
+
+        Parameters
+        ----------
+        batch : MicrostateBatch
+            B microstates in standard coordinates.
+        embeddings : Tensor
+            Their embeddings, ``(B, S, c)``.
+        decoder : Module
+            The decoder.
+        generator : torch.Generator, optional
+            Source of random numbers; PyTorch's global one by default.
         """
         ...
 
     def score(
         self, batch: MicrostateBatch, embeddings: Tensor, decoder: D_contra, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Say how badly the decoder knows each microstate ``(B,)``: small is well; for the range check.
+        """Say how badly the decoder knows each microstate, ``(B,)``, for the range check; a small number is good.
 
-        Every microstate gets the same random numbers, so that batch mates change nothing. NaN where the comparison has
-        no such score.
+        Every microstate gets the same random numbers, so that batch mates change nothing. A reconstruction without
+        such a score gives NaN. The arguments are those of :meth:`loss`.
         """
         ...
 
 
 class ReconstructionConfig(PartConfig):
-    """Options of a reconstruction; a subclass has its fields, and makes it."""
+    """The base of the options of reconstructions: a subclass has the options as fields, and builds it."""
 
     def build(self, bandwidth: float | Tensor) -> Reconstruction[Any]:
-        """Make the reconstruction; ``bandwidth`` is ε in the units of the points, for those that smooth."""
+        """Make the reconstruction.
+
+        Parameters
+        ----------
+        bandwidth : float or Tensor
+            ε of q_X in the units of the points, for a reconstruction that smooths: one number, or ``(d,)``.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say how to build its reconstruction")
 
 
 class LossAlone:
-    """The base of reconstructions that have a loss and no score."""
+    """The base of reconstructions that have a loss and no score for the range check."""
 
     def score(
         self, batch: MicrostateBatch, embeddings: Tensor, decoder: Any, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Give NaN for each microstate, ``(B,)``: there is no score."""
+        """Give NaN for each microstate, ``(B,)``, as there is no score."""
         return torch.full((len(batch),), float("nan"))

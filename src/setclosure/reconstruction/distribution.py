@@ -15,26 +15,34 @@ from setclosure.sets.microstates import MicrostateBatch
 
 @register("reconstruction", "distribution")
 class DistributionConfig(ReconstructionConfig):
-    """Settings of a :class:`DistributionReconstruction`."""
+    """The options of a :class:`DistributionReconstruction`."""
 
     samples: int = Field(600, ge=1, description="Monte-Carlo samples of each microstate and species, K.")
 
     def build(self, bandwidth: float | Tensor) -> DistributionReconstruction:
-        """Make the reconstruction with ``bandwidth`` ε, in the units of the points it will see."""
+        """Make the reconstruction with ``bandwidth`` ε, in the units of the points that it will see."""
         return DistributionReconstruction(bandwidth, self.samples)
 
 
 class DistributionReconstruction:
-    """Compares the target density q_X with a conditional density by the Kullback–Leibler divergence.
+    """A comparison of the target density q_X with a conditional density by the Kullback–Leibler divergence (Eq. 3).
 
-    One decoder serves all species, each with its own embedding; results are means over the species.
+    One decoder serves all species, each with its own embedding; results are means over the species that are there.
 
     Parameters
     ----------
     bandwidth : float or Tensor
-        ε of q_X: one number, or one for each feature ``(d,)``.
+        ε of q_X in the units of the points: one number, or one for each feature ``(d,)``.
     samples : int
         Monte-Carlo samples of each microstate and species, K.
+
+    Examples
+    --------
+    >>> from setclosure.decoders.gaussian_mixture import GaussianMixture
+    >>> batch = MicrostateBatch.from_points(torch.randn(4, 10, 2))
+    >>> reconstruction = DistributionReconstruction(bandwidth=0.1, samples=50)
+    >>> reconstruction.loss(batch, torch.randn(4, 1, 3), GaussianMixture(2, 3)).shape
+    torch.Size([4])
     """
 
     def __init__(self, bandwidth: float | Tensor, samples: int) -> None:
@@ -49,8 +57,8 @@ class DistributionReconstruction:
     ) -> Tensor:
         """Give the cross entropy −E_q log p of each microstate ``(B,)``, from embeddings ``(B, S, c)``.
 
-        It is the KL divergence up to the entropy of q_X, which no parameter of the model can change; so log q_X
-        is never evaluated here. Species without particles have no q_X and are left out.
+        It is the KL divergence up to the entropy of q_X, which no parameter of the model can change, so log q_X
+        is not evaluated. Species without particles have no q_X and are left out.
         """
         x = TargetDensity(batch, self.bandwidth).sample(self.samples, generator)
         return -_mean(_log_p(x, embeddings, decoder), batch)

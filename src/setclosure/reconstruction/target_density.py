@@ -1,4 +1,4 @@
-"""The target density q_X: the empirical measure of a microstate, smoothed by a Gaussian (Eq. 2)."""
+"""The target density q_X is the empirical measure of a microstate, smoothed by a Gaussian (Eq. 2)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from setclosure.sets.microstates import MicrostateBatch
 
 
 class TargetDensity:
-    """q_X^s(x) = Σ_i w_{s,i} N(x; x_i, diag(ε²)) for each microstate and species of a batch (Eq. 2, weighted).
+    """The target density of each microstate and species of a batch.
+
+    It is the mixture q_X^s(x) = Σ_i w_{s,i} N(x; x_i, diag(ε²)), which is Eq. 2 with weights.
 
     Parameters
     ----------
     batch : MicrostateBatch
         Points ``(B, N, d)`` and weights ``(B, S, N)``.
     bandwidth : float or Tensor
-        ε, in the units of the points: one number, or one for each feature ``(d,)``; positive.
+        ε, positive, in the units of the points: one number, or one for each feature ``(d,)``.
 
     Examples
     --------
@@ -36,13 +38,13 @@ class TargetDensity:
     def sample(self, n: int, generator: torch.Generator | None = None, shared: bool = False) -> Tensor:
         """Draw ``n`` points for each microstate and species: ``(B, S, n, d)``.
 
-        A particle is found by inverting the cumulative weights, and gets Gaussian noise. A species without particles
-        gets points that mean nothing.
+        A particle is drawn by inverting the cumulative weights, and Gaussian noise is added. The points of a species
+        without particles mean nothing.
 
         Parameters
         ----------
         n : int
-            Points.
+            Points of each microstate and species.
         generator : torch.Generator, optional
             Source of the random numbers; PyTorch's global one by default.
         shared : bool
@@ -68,13 +70,13 @@ class TargetDensity:
     def log_prob(self, x: Tensor, chunk_size: int = 4_000_000) -> Tensor:
         """Evaluate the log density ``(B, S, n)`` at ``x (B, S, n, d)``.
 
-        Distances are differences first and squares second, so that even a bandwidth of 1e-8 loses nothing to
+        Coordinates are subtracted before they are squared, so that even a bandwidth of 1e-8 loses nothing to
         cancellation.
 
         Parameters
         ----------
         x : Tensor
-            Points.
+            Points, ``(B, S, n, d)``.
         chunk_size : int
             Pairs of a point and a particle that are held in memory at once.
         """

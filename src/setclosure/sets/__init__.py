@@ -1,1 +1,1 @@
-"""Sets of particles: microstates as points and weights, the roles of their features, cells and coordinates."""
+"""A microstate is a set of particles with weights, features that have roles, a cell, and standard coordinates."""

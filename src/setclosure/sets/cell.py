@@ -1,4 +1,4 @@
-"""Cells: the periodic box of a microstate as a matrix of lattice vectors."""
+"""A cell is the periodic box of a microstate, as a matrix whose rows are lattice vectors."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from setclosure.errors import MicrostateError
 
 
 def cell_matrices(cell: Any, k: int) -> np.ndarray[Any, Any]:
-    """Read cells as matrices whose rows are the lattice vectors; a row of zeros is a direction without a period.
+    """Make matrices of lattice vectors from cells in any accepted form.
 
     Parameters
     ----------
     cell : array
         Lengths ``(k,)`` of a box along the axes, a matrix ``(k, k)``, or either of these with leading axes; k rows of k
-        numbers are a matrix. A zero length, like a row of zeros, is a direction that is not periodic.
+        numbers are a matrix. A zero length, or a row of zeros, means that the direction is not periodic.
     k : int
         Coordinates of a position.
 
     Returns
     -------
     array
-        ``(*, k, k)`` float64.
+        Lattice vectors as rows, ``(*, k, k)`` float64.
 
     Raises
     ------
@@ -50,7 +50,9 @@ def cell_matrices(cell: Any, k: int) -> np.ndarray[Any, Any]:
         raise MicrostateError("a cell holds NaN or infinite numbers; expected lengths of a box, 0 where it is open.")
     if array.ndim < 2 or array.shape[-2] != k:
         if (array < 0).any():
-            raise MicrostateError(f"a cell has a negative length: {array.min():g}.")
+            raise MicrostateError(
+                f"a cell has a negative length: {array.min():g}; expected positive ones, or 0 where it is open."
+            )
         array = array[..., None] * np.eye(k)
     lengths = np.linalg.norm(array, axis=-1)
     volumes = np.abs(np.linalg.det(array + (lengths == 0)[..., None] * np.eye(k)))

@@ -1,4 +1,4 @@
-"""Coordinates in which a model sees microstates, and the symmetries that it may use.
+"""A model sees microstates in standard coordinates, which use the symmetries that it was told of.
 
 A symmetry of the microscopic law that leaves the observable unchanged need not be learned. Translations are
 removed by the centre of mass; rotations and reflections, which have no such simple normal form, are used as
@@ -18,10 +18,11 @@ from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateBatch
 
 Symmetry = Literal["none", "translation", "euclidean"]
+"""The changes of coordinates that neither the microscopic law nor the observable sees."""
 
 
 class Coordinates(nn.Module):
-    """Standardised coordinates of particles: x ↦ (x − centre − shift) / scale.
+    """The standard coordinates of particles: x ↦ (x − centre − shift) / scale.
 
     ``centre`` is the centre of mass of the microstate (the mean over species of their weighted means) unless the
     symmetry is ``none``; it is taken off positions alone. ``scale`` is the training standard deviation, one for each
@@ -39,6 +40,14 @@ class Coordinates(nn.Module):
         negative.
     identity : bool
         Whether particles stay as they are, for models that read features in the units of the data.
+
+    Examples
+    --------
+    >>> batch = MicrostateBatch.from_arrays([[[1.0], [3.0]], [[5.0], [7.0]]])
+    >>> coordinates = Coordinates(batch.roles, "translation")
+    >>> coordinates.fit(batch)
+    >>> coordinates(batch).points.flatten().tolist()
+    [-1.0, 1.0, -1.0, 1.0]
     """
 
     shift: Tensor
@@ -55,6 +64,8 @@ class Coordinates(nn.Module):
 
     def fit(self, batch: MicrostateBatch) -> None:
         """Take shift and scale from a batch of training microstates.
+
+        Nothing is taken with ``identity``.
 
         Raises
         ------
@@ -84,7 +95,13 @@ class Coordinates(nn.Module):
         self.scale.copy_(variance.sqrt())
 
     def forward(self, batch: MicrostateBatch) -> MicrostateBatch:
-        """Give the batch in standardised coordinates, and with the weights that the model sees."""
+        """Give the batch in standard coordinates, and with the weights that the model sees.
+
+        Raises
+        ------
+        MicrostateError
+            If the feature by which particles weigh is negative, or zero for all particles of a species.
+        """
         if self.identity:
             return batch
         batch = self._weighed(batch)
@@ -117,7 +134,14 @@ class Coordinates(nn.Module):
 
 
 def random_orthogonal(n: int, k: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
-    """Draw orthogonal matrices ``(n, k, k)``, uniform in O(k), by QR with the signs of R's diagonal (Mezzadri 2007)."""
+    """Draw orthogonal matrices ``(n, k, k)``, uniform in O(k), by QR with the signs of R's diagonal (Mezzadri 2007).
+
+    Examples
+    --------
+    >>> q = random_orthogonal(5, 3, torch.Generator().manual_seed(0))
+    >>> torch.allclose(q @ q.mT, torch.eye(3), atol=1e-6)
+    True
+    """
     q, r = torch.linalg.qr(torch.randn(n, k, k, generator=generator, device=device))
     signs = r.diagonal(dim1=-2, dim2=-1).sign()
     oriented: Tensor = q * torch.where(signs == 0, torch.ones_like(signs), signs)[:, None, :]
@@ -125,10 +149,11 @@ def random_orthogonal(n: int, k: int, generator: torch.Generator, device: torch.
 
 
 def views(symmetry: Symmetry, k: int) -> Tensor:
-    """List the finite group ``(V, k, k)`` over which predictions are averaged, the identity first.
+    """List the orthogonal matrices ``(V, k, k)`` over which predictions are averaged, the identity first.
 
-    Under ``euclidean`` these are the signed permutations of the k axes of a position (2 for k = 1, 8 for k = 2, 48
-    for k = 3): a group that needs no interpolation and is exact in floating point. Otherwise the identity alone.
+    Under ``euclidean`` they are the signed permutations of the k axes of a position (2 for k = 1, 8 for k = 2, 48
+    for k = 3), a group that needs no interpolation and is exact in floating point. Otherwise they are the identity
+    alone.
 
     Examples
     --------
@@ -147,7 +172,13 @@ def views(symmetry: Symmetry, k: int) -> Tensor:
 def rotated(batch: MicrostateBatch, matrices: Tensor) -> MicrostateBatch:
     """Turn each microstate by its own matrix ``(B, k, k)``, or all by one ``(k, k)``.
 
-    Positions and vectors turn, scalars stay, and lattice vectors of a cell turn with the positions.
+    Positions and vectors turn, scalars stay, and the lattice vectors of a cell turn with the positions.
+
+    Examples
+    --------
+    >>> batch = MicrostateBatch.from_arrays([[[1.0, 0.0]]])
+    >>> rotated(batch, torch.tensor([[0.0, -1.0], [1.0, 0.0]])).points.tolist()
+    [[[0.0, 1.0]]]
     """
     features = batch.roles
     turn = matrices.transpose(-1, -2)

@@ -1,4 +1,4 @@
-"""Features: what the d columns of a particle are."""
+"""The d features of a particle have names and roles: position, vector or scalar."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any, Literal
 from setclosure.errors import MicrostateError
 
 Role = Literal["position", "vector", "scalar"]
+"""The role of a feature, which says how shifts and rotations of the coordinates change it."""
+
 ROLES: tuple[Role, ...] = ("position", "vector", "scalar")
+"""All roles, in the order in which the columns of a particle have them."""
+
 _AXES = "xyz"
 
 
@@ -95,7 +99,7 @@ class Features:
 
     @property
     def d(self) -> int:
-        """The number of features."""
+        """The number of features of a particle, d."""
         return self.position * (1 + self.vectors) + self.scalars
 
     @property
@@ -108,12 +112,12 @@ class Features:
         return tuple(names)
 
     def groups(self) -> list[slice]:
-        """List the columns of the position and of each vector: what a rotation turns together."""
+        """List the columns of the position and of each vector, which a rotation turns together."""
         k = self.position
         return [slice(i * k, (i + 1) * k) for i in range(1 + self.vectors)] if k else []
 
     def to_json(self) -> dict[str, Any]:
-        """Give the features as JSON values."""
+        """Give the features as JSON values, which :meth:`from_json` reads."""
         return {
             "position": self.position,
             "vectors": self.vectors,
@@ -123,7 +127,7 @@ class Features:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Features:
-        """Read what :meth:`to_json` gave."""
+        """Make features from the JSON values of :meth:`to_json`."""
         return cls(values["position"], values["vectors"], values["scalars"], tuple(values["names"]))
 
     def _default_names(self) -> tuple[str, ...]:
@@ -134,7 +138,25 @@ class Features:
 
 
 def as_features(value: Features | Sequence[str] | int, roles: Sequence[str] | None = None) -> Features:
-    """Read features from a :class:`Features`, names with ``roles``, or the number of positions."""
+    """Make features from any accepted form.
+
+    Parameters
+    ----------
+    value : Features, sequence of str, or int
+        Features, which are returned as they are; the names of the columns; or the number of coordinates.
+    roles : sequence of str, optional
+        The role of each name.
+
+    Raises
+    ------
+    MicrostateError
+        If the roles do not fit the names.
+
+    Examples
+    --------
+    >>> as_features(("x", "q"), ("position", "scalar"))
+    Features(position=1, vectors=0, scalars=1, names=('x', 'q'))
+    """
     if isinstance(value, Features):
         return value
     return Features(value) if isinstance(value, int) else Features.of(value, roles)

@@ -1,7 +1,7 @@
-"""Microstates: unordered sets of particles as points and weights.
+"""A microstate is an unordered set of particles, which is stored as points and weights.
 
-Dimension letters, here and everywhere: ``B`` microstates in a batch, ``N`` particles (the most of the batch),
-``d`` features of a particle, ``S`` species, ``K`` Monte-Carlo samples, ``c`` numbers of a closure per species.
+Shapes have the same letters everywhere: ``B`` microstates in a batch, ``N`` particles (of the largest set in the
+batch), ``d`` features of a particle, ``S`` species, ``K`` Monte-Carlo samples, ``c`` numbers of a closure per species.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ from setclosure.sets.features import Features, as_features
 
 @dataclass(frozen=True)
 class MicrostateKind:
-    """The sizes that all microstates of a model share.
+    """The features and sizes that all microstates of a model share.
 
     Parameters
     ----------
     features : Features or int
         The features of a particle; a number stands for so many positions.
     n_species : int
-        Species, S.
+        The number of species, S.
     n_particles : int
-        Particles of a training microstate, N (the most of them, if it varies). Models that read sets take any other
-        number, too.
+        Particles of the largest training microstate, N. Models that read sets take any other number, too.
 
     Examples
     --------
@@ -50,13 +49,13 @@ class MicrostateKind:
 
     @property
     def n_features(self) -> int:
-        """Features of a particle, d."""
+        """The number of features of a particle, d."""
         return self.features.d
 
 
 @dataclass(frozen=True)
 class MicrostateBatch:
-    """A batch of microstates, in which everything about a set is a weight.
+    """A batch of microstates as points and weights.
 
     A row of ``weights`` belongs to one species: it sums to one over that species' particles and is zero elsewhere.
     Padding is a zero weight, a species is a row, a mass or an intensity is a larger weight, and the target density of
@@ -130,49 +129,52 @@ class MicrostateBatch:
 
     @property
     def roles(self) -> Features:
-        """The roles of the features; positions where none were given."""
+        """The roles of the features; all are positions where none were given."""
         if self.features is None:  # never after __post_init__; for the type checker
             return Features(self.points.shape[2])
         return self.features
 
     @property
     def n_features(self) -> int:
-        """Features of a particle, d."""
+        """The number of features of a particle, d."""
         return self.points.shape[2]
 
     @property
     def n_species(self) -> int:
-        """Number of species, S."""
+        """The number of species, S."""
         return self.weights.shape[1]
 
     @property
     def mask(self) -> Tensor:
-        """Which of the N places hold a particle of any species, ``(B, N)`` boolean."""
+        """Whether each of the N places holds a particle of any species, ``(B, N)`` boolean."""
         return (self.weights > 0).any(dim=1)
 
     @property
     def counts(self) -> Tensor:
-        """Particles in each microstate, ``(B,)``."""
+        """The number of particles in each microstate, ``(B,)``."""
         return self.mask.sum(dim=1)
 
     @property
     def present(self) -> Tensor:
-        """Which species have a particle, ``(B, S)`` boolean."""
+        """Whether each species has a particle, ``(B, S)`` boolean."""
         return (self.weights > 0).any(dim=2)
 
     @property
     def particle_weights(self) -> Tensor:
-        """Weights of the particles over all species that are there, ``(B, N)``; each row sums to one, or is empty."""
+        """The weights of the particles, averaged over the species that are there, ``(B, N)``.
+
+        Each row sums to one, or to zero for an empty microstate.
+        """
         if self.n_species == 1:
             return self.weights[:, 0]
         return self.weights.sum(dim=1) / self.present.sum(dim=1, keepdim=True).clamp(min=1)
 
     def mean(self) -> Tensor:
-        """Weighted mean of each feature over the particles, ``(B, d)``; padding does not count."""
+        """Give the weighted mean of each feature over the particles, ``(B, d)``; padding does not count."""
         return (self.particle_weights[:, None] @ self.points)[:, 0]
 
     def standard_deviation(self) -> Tensor:
-        """Weighted standard deviation of each feature over the particles, ``(B, d)``; padding does not count.
+        """Give the weighted standard deviation of each feature over the particles, ``(B, d)``; padding does not count.
 
         Examples
         --------
@@ -183,7 +185,7 @@ class MicrostateBatch:
         return (self.particle_weights[:, None] @ deviation.square())[:, 0].sqrt()
 
     def __getitem__(self, index: slice | Tensor | list[int]) -> MicrostateBatch:
-        """Some of the microstates, as a batch."""
+        """Give some of the microstates as a batch."""
         cell = None if self.cell is None else self.cell[index]
         return MicrostateBatch(self.points[index], self.weights[index], self.features, cell)
 
@@ -201,7 +203,7 @@ class MicrostateBatch:
         return MicrostateBatch(self.points, weights, self.features, self.cell)
 
     def permuted(self, generator: torch.Generator | None = None) -> MicrostateBatch:
-        """Give each microstate with its particles in a random order of its own; as sets they are the same."""
+        """Give the same sets, each with its particles in a random order of its own."""
         B, N, d = self.points.shape
         order = torch.rand(B, N, generator=generator, device=self.points.device).argsort(dim=1)
         return MicrostateBatch(
@@ -215,7 +217,17 @@ class MicrostateBatch:
     def from_points(
         cls, points: Tensor, features: Features | None = None, cell: Tensor | None = None
     ) -> MicrostateBatch:
-        """Make one species with equal weights and no padding from points ``(B, N, d)``, without checking values."""
+        """Make a batch of one species with equal weights and no padding, without checking values.
+
+        Parameters
+        ----------
+        points : Tensor
+            Features of the particles, ``(B, N, d)``.
+        features : Features, optional
+            The roles of the d features; all are positions by default.
+        cell : Tensor, optional
+            Lattice vectors as rows, ``(B, k, k)``.
+        """
         B, N, _ = points.shape
         weights = torch.full((1, 1, 1), 1.0 / N, dtype=points.dtype, device=points.device)
         return cls(points, weights.expand(B, 1, N), features, cell)
@@ -233,7 +245,7 @@ class MicrostateBatch:
         roles: Sequence[str] | None = None,
         cell: Any = None,
     ) -> MicrostateBatch:
-        """Build a batch from arrays, checking the values.
+        """Make a batch from arrays, and check the values.
 
         Parameters
         ----------
@@ -241,13 +253,13 @@ class MicrostateBatch:
             One microstate ``(N, d)``, several of one size ``(B, N, d)``, or a sequence of ``(N_b, d)``. A set of
             ``(0, d)`` is empty.
         species : array or sequence of arrays, optional
-            Integer species 0 … S-1 of each particle, in the shape of ``x`` without its last axis.
+            The species of each particle, whole numbers 0 … S − 1, in the shape of ``x`` without its last axis.
         masses : array or sequence of arrays, optional
             Positive weights of the particles (masses, intensities), likewise; normalised per species here.
         n_species : int, optional
-            S; the largest species + 1 by default. A species may lack particles.
+            The number of species, S; the largest species + 1 by default. A species may lack particles.
         dtype : torch.dtype
-            Of points and weights.
+            The dtype of points and weights.
         features : Features or sequence of str, optional
             The roles of the d features, or their names together with ``roles``.
         roles : sequence of str, optional
@@ -258,7 +270,14 @@ class MicrostateBatch:
         Raises
         ------
         MicrostateError
-            If a coordinate is NaN or infinite, or the shapes do not fit.
+            If a coordinate is NaN or infinite, a mass is not positive, a species is out of range, or the shapes do not
+            fit.
+
+        Examples
+        --------
+        >>> batch = MicrostateBatch.from_arrays([[0.0], [1.0], [2.0]], species=[0, 0, 1], masses=[1.0, 3.0, 2.0])
+        >>> batch.weights.tolist()
+        [[[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]]]
         """
         sets = _as_sets(x)
         for b, points in enumerate(sets):
@@ -311,12 +330,24 @@ def _cells(cell: Any, B: int, features: Features) -> np.ndarray[Any, Any]:
 
 
 def as_microstates(x: Any, dtype: torch.dtype = torch.float32) -> MicrostateBatch:
-    """Give a :class:`MicrostateBatch` with checked values in ``dtype``: ``x`` itself, or made from its arrays.
+    """Make a batch with checked values from a batch or from arrays.
+
+    Parameters
+    ----------
+    x : MicrostateBatch, array, or sequence of arrays
+        A batch, or anything that :meth:`MicrostateBatch.from_arrays` takes.
+    dtype : torch.dtype
+        The dtype of points and weights.
 
     Raises
     ------
     MicrostateError
-        As :meth:`MicrostateBatch.from_arrays`.
+        If there is no microstate, a coordinate is NaN or infinite in ``dtype``, or shapes do not fit.
+
+    Examples
+    --------
+    >>> len(as_microstates([[[0.0], [1.0]], [[2.0]]]))
+    2
     """
     if not isinstance(x, MicrostateBatch):
         return MicrostateBatch.from_arrays(x, dtype=dtype)
@@ -352,12 +383,19 @@ def _as_sets(x: Any) -> list[np.ndarray[Any, Any]]:
 
 
 def real_numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
-    """An array or tensor of real numbers as float64.
+    """Give an array or tensor of real numbers as float64.
+
+    Parameters
+    ----------
+    x : array or Tensor
+        The numbers.
+    what : str
+        The name of the numbers, with which the message begins.
 
     Raises
     ------
     MicrostateError
-        If it is none: ragged, or of texts, complex numbers or truth values. It begins with ``what``.
+        If ``x`` is ragged, or holds texts, complex numbers or truth values.
     """
     try:
         array = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
@@ -387,7 +425,7 @@ def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int, largest
 
 
 def _per_particle(values: Any, sets: list[np.ndarray[Any, Any]], name: str) -> list[np.ndarray[Any, Any]] | None:
-    """One one-dimensional array per microstate, of that microstate's length."""
+    """Split values of particles into one array for each microstate, of that microstate's length."""
     if values is None:
         return None
     try:
@@ -408,12 +446,24 @@ def _whole(parts: list[np.ndarray[Any, Any]] | None, name: str) -> list[np.ndarr
 
 
 def whole_numbers(numbers: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
-    """Numbers as integers.
+    """Give whole numbers as int64.
+
+    Parameters
+    ----------
+    numbers : array
+        Numbers of any real dtype.
+    what : str
+        The name of the numbers, with which the message begins.
 
     Raises
     ------
     MicrostateError
-        If some have a fraction. It begins with ``what``.
+        If some have a fraction.
+
+    Examples
+    --------
+    >>> whole_numbers(np.array([1.0, 2.0]), "species")
+    array([1, 2])
     """
     if (numbers != np.rint(numbers)).any():  # NaN, too
         raise MicrostateError(f"{what} must be whole numbers; got fractions.")

@@ -1,1 +1,1 @@
-"""Simulation: what a simulator is, and campaigns that fill a data set over cores or a cluster."""
+"""Campaigns fill data sets with the trajectories of a simulator, over cores or a cluster."""

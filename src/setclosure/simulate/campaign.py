@@ -1,4 +1,4 @@
-"""Campaigns: all trajectories of a data set, over all cores or a cluster, resumable."""
+"""A campaign simulates all trajectories of a data set, over all cores or a cluster, and can be resumed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Trajectory
 
 MOST_NAMED = 10
-"""Trajectories that an error message lists."""
+"""The most trajectories that an error message lists."""
 
 
 def simulate_dataset(
@@ -31,29 +31,35 @@ def simulate_dataset(
     workers: Workers | int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TrajectoryDataset:
-    """Simulate ``n_trajectories`` into the data set at ``path``, or go on with what is there.
+    """Simulate ``n_trajectories`` into the data set at ``path``, or go on with one that is not finished.
 
-    Every trajectory has its own random stream, from (seed, split, its index), and is committed when it ends: the
+    Every trajectory has its own random stream, from (seed, split, its index), and is committed when it ends. So
     numbers do not depend on the number of workers, and a campaign that was stopped or killed loses only the
-    trajectories it was at. Damaged trajectories are simulated again, and so is the trajectory of a worker process that
-    died. One that its simulator gives up (a :class:`SimulationError`) does not stop the others.
+    trajectories under way. Damaged trajectories are simulated again, and so is the trajectory of a worker process that
+    died. A trajectory that its simulator gives up (with a :class:`SimulationError`) does not stop the others.
 
     Parameters
     ----------
     path : path
-        Of the data set. This process alone writes there; workers elsewhere need not see the folder.
+        The folder of the data set. This process alone writes there; workers elsewhere need not see the folder.
     simulator : Simulator
-        Its ``in_threads`` says whether threads of this process or processes of their own simulate.
+        The system. Its ``in_threads`` says whether threads of this process or processes of their own simulate.
     n_trajectories : int
-        M.
+        The number of trajectories, M.
     seed : int
         Root seed.
     split : str
-        For instance ``train``; different splits of one seed have different streams.
+        The name of the split, for instance ``train``; different splits of one seed have different streams.
     workers : Workers or int, optional
-        Who simulates (see :func:`open_workers`), or how many trajectories at a time; by default one a core.
+        Workers of :func:`~setclosure.simulate.workers.open_workers`, or a number of workers; by default one for each
+        core.
     progress : callable, optional
-        Called with the number of finished trajectories.
+        A function that is called with the number of finished trajectories.
+
+    Returns
+    -------
+    TrajectoryDataset
+        The data set, with all its trajectories.
 
     Raises
     ------
@@ -86,7 +92,7 @@ def simulate_dataset(
                 failed[index] = str(error)
                 continue
             except pool.lost:
-                failed[index] = "the worker process that simulated it died, again and again."
+                failed[index] = "the worker process that simulated it died, and so did those that tried again."
                 continue
             data.commit(index, trajectory)
             done += 1
@@ -97,14 +103,23 @@ def simulate_dataset(
 
 
 def simulate_one(simulator: Simulator, seed: int, split: str, index: int) -> Trajectory:
-    """Trajectory ``index`` of a split, the same wherever it is simulated."""
+    """Simulate trajectory ``index`` of a split, which is the same wherever it is simulated.
+
+    Raises
+    ------
+    SimulationError
+        If the simulator gives the trajectory up.
+    """
     return simulator.simulate(numpy_stream(seed, split, index))
 
 
 def _as_they_end(
     pool: Workers, simulator: Simulator, seed: int, split: str, todo: Iterable[int]
 ) -> Iterator[tuple[int, Future[Trajectory]]]:
-    """Each trajectory's task when it has ended; few wait, so that few have to be given up or held in memory."""
+    """Yield the task of each trajectory when it has ended.
+
+    Few tasks wait at a time, so that few have to be given up or held in memory.
+    """
     waiting, running = iter(todo), dict[Future[Trajectory], int]()
     executor: Executor = pool.executor
     try:
@@ -118,7 +133,7 @@ def _as_they_end(
             ended = wait(running, return_when=FIRST_COMPLETED).done
             for task in sorted(ended, key=lambda task: task.exception() is not None):  # finished ones are kept first
                 yield running.pop(task), task
-    finally:  # after an error or Ctrl-C there may be some that have not begun
+    finally:  # after an error or Ctrl-C some tasks may not have begun
         for task in running:
             task.cancel()
 
@@ -141,7 +156,7 @@ def _failures(data: TrajectoryDataset, failed: dict[int, str], seed: int, split:
 
 
 def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, split: str) -> TrajectoryDataset:
-    """Give the data set of this campaign, new or as it was left."""
+    """Give the data set of this campaign, which is new or not finished."""
     data = TrajectoryDataset.open(path) if path.exists() else None
     if claim_campaign(path, data, simulator, n_trajectories, seed, split):
         return TrajectoryDataset.create(path, simulator.layout, n_trajectories, _provenance(simulator, seed, split))
@@ -153,7 +168,16 @@ def _claim(path: Path, simulator: Simulator, n_trajectories: int, seed: int, spl
 def claim_campaign(
     path: Path, data: TrajectoryDataset | None, simulator: Simulator, n_trajectories: int, seed: int, split: str
 ) -> bool:
-    """Tell whether a campaign is new; refuse a data set of another campaign.
+    """Tell whether a campaign is new, and refuse a data set of another campaign.
+
+    Parameters
+    ----------
+    path : Path
+        The folder of the data set.
+    data : TrajectoryDataset or None
+        The data set in the folder; None if there is none.
+    simulator, n_trajectories, seed, split
+        The campaign, as in :func:`simulate_dataset`.
 
     Raises
     ------

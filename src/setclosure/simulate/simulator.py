@@ -1,4 +1,4 @@
-"""The protocol of simulators: what a campaign asks of a microscopic system."""
+"""Every simulator keeps the protocol here, through which a campaign uses it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from setclosure.trajectories.layout import Layout, Trajectory
 class Simulator(Protocol):
     """A microscopic system that can be simulated again and again.
 
-    ``model_dump(mode="json")``, which every pydantic model has, gives its configuration; it is kept with the
-    data set, and a campaign that goes on compares it.
+    ``model_dump(mode="json")``, which every pydantic model has, gives its configuration. The configuration is kept with
+    the data set, and a campaign that goes on compares it.
     """
 
     @property
@@ -26,7 +26,7 @@ class Simulator(Protocol):
         """The facts that all its trajectories have in common."""
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
-        """Simulate one trajectory, whose every random number comes from ``rng``.
+        """Simulate one trajectory, and take every random number from ``rng``.
 
         Raises
         ------
@@ -39,7 +39,7 @@ class Simulator(Protocol):
 
 
 class SimulatorConfig(PartConfig):
-    """The base of simulators that are configured and registered: its fields are the options of the system.
+    """The base of registered simulators, whose fields are the options of the system.
 
     A subclass has the property ``layout`` and the method ``simulate`` of :class:`Simulator`.
     """
@@ -53,5 +53,11 @@ class SimulatorConfig(PartConfig):
         raise NotImplementedError(f"{type(self).__name__} does not say what its layout is")
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
-        """Simulate one trajectory, whose every random number comes from ``rng``."""
+        """Simulate one trajectory, and take every random number from ``rng``.
+
+        Raises
+        ------
+        SimulationError
+            If this trajectory cannot be simulated; a campaign goes on with the others.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say how it simulates")

@@ -1,4 +1,4 @@
-"""Who simulates: threads, processes on this machine, or the workers of a cluster, behind one executor."""
+"""Threads, processes on this machine, or the workers of a cluster simulate, behind one executor."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from setclosure.errors import ConfigurationError, MissingExtraError
 from setclosure.processes import available_cores
 
 IGNORE_INTERRUPTS = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-"""What worker processes run first: Ctrl-C reaches the whole group of processes, and the campaign ends its workers."""
+"""The code that worker processes run first, so that Ctrl-C, which reaches all processes, ends the campaign alone."""
 
 UNGUARDED = (
     "the worker processes could not start. Each of them imports the script that was run, so a script must begin its "
     "work under `if __name__ == '__main__':`; if it does, the machine refused new processes."
 )
+"""The message of the error that processes cannot start."""
 
 SECONDS_TO_CONNECT = 20
-"""How long to wait for a scheduler that was named."""
+"""The time in which a scheduler that was named must answer."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """An executor, and what a campaign must know of it.
+    """An executor with the facts that a campaign must know of it.
 
     Attributes
     ----------
     executor : Executor
-        Simulates.
+        The executor, which simulates.
     window : int
-        Trajectories that are submitted at a time: enough that no worker waits.
+        Trajectories that are submitted at a time, enough that no worker waits.
     lost : tuple of exception types
-        What tells that a worker died with a trajectory, and that it was tried again in vain.
+        The exceptions that tell that a worker died with a trajectory, and that trying again was in vain.
     """
 
     executor: Executor
@@ -45,31 +46,37 @@ class Workers:
 
 @contextmanager
 def open_workers(in_threads: bool, n: int | None = None, scheduler: str | None = None) -> Iterator[Workers]:
-    """Workers for a campaign, ended with the block.
+    """Start workers for a campaign, and end them with the block.
 
     Parameters
     ----------
     in_threads : bool
-        Whether threads of this process will do.
+        Whether threads of this process may simulate.
     n : int, optional
-        How many; by default one a core.
+        The number of workers; by default one for each core.
     scheduler : str, optional
         Address of a Dask scheduler; its workers are used, whatever ``in_threads`` says.
 
     Raises
     ------
     ConfigurationError
-        If there is no scheduler at the address, or processes cannot start, for instance since a script begins a
+        If there is no scheduler at the address, or processes cannot start, for instance because a script begins a
         campaign whenever it is imported.
     MissingExtraError
         If processes are needed and Dask is not installed.
+
+    Examples
+    --------
+    >>> with open_workers(in_threads=True, n=2) as workers:
+    ...     list(workers.executor.map(abs, [-1, -2]))
+    [1, 2]
     """
     if scheduler is None and in_threads:
         n = n or available_cores()
         pool = ThreadPoolExecutor(n)
         try:
             yield Workers(pool, 2 * n)
-        finally:  # after an error too: finish the trajectories under way, begin no other
+        finally:  # after an error, too: finish the trajectories under way, and begin no other
             pool.shutdown(wait=True, cancel_futures=True)
         return
     try:
@@ -81,8 +88,8 @@ def open_workers(in_threads: bool, n: int | None = None, scheduler: str | None =
         ) from error
     if scheduler is None:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
-            raise SystemExit(1)  # a worker that imports an unguarded script: its parent says what is wrong
-        # one thread a process; no limit of memory, which would kill a worker for what its neighbours take
+            raise SystemExit(1)  # this is a worker that imports an unguarded script; its parent says what is wrong
+        # one thread in each process; a limit of memory would kill a worker for what its neighbours take
         try:
             cluster = LocalCluster(
                 n or available_cores(),

@@ -1,1 +1,1 @@
-"""Images of particles: rendering, images as sets of pixels and back, videos (Sec. 4.4, A.5)."""
+"""Images of particles are rendered, read as sets of pixels and back, and written as videos (Sec. 4.4, A.5)."""

@@ -1,4 +1,4 @@
-"""Images as sequences of square patches, and the Transformer that encoders and decoders run over them."""
+"""An image is a sequence of square patches, over which encoders and decoders run a Transformer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from setclosure.paper.images.raster import ImageGrid
 
 
 class PatchTransformerConfig(ImageGrid):
-    """Sizes of a Transformer over the patches of an image."""
+    """The sizes of a Transformer over the patches of an image."""
 
     patch: int = Field(25, ge=1, description="Rows and columns of a patch, of the pooled image.")
     width: int = Field(64, ge=1, description="Width of the attention blocks.")
@@ -27,13 +27,13 @@ class PatchTransformerConfig(ImageGrid):
 
     @property
     def n_patches(self) -> int:
-        """Patches of an image."""
+        """The number of patches of an image, n."""
         h, w = self.shape
         return (h // self.patch) * (w // self.patch)
 
 
 def transformer(config: PatchTransformerConfig) -> nn.Module:
-    """Blocks of self-attention and perceptrons on sequences ``(G, n, width)``, each behind a layer norm."""
+    """Make blocks of self-attention and perceptrons, each behind a layer norm, on sequences ``(G, n, width)``."""
     block = nn.TransformerEncoderLayer(
         config.width,
         config.heads,
@@ -47,13 +47,13 @@ def transformer(config: PatchTransformerConfig) -> nn.Module:
 
 
 def patches(images: Tensor, size: int) -> Tensor:
-    """The patches of images ``(G, h, w)`` in rows: ``(G, n, size²)``."""
+    """Cut images ``(G, h, w)`` into patches, row by row: ``(G, n, size²)``."""
     squares: Tensor = images.unflatten(2, (-1, size)).unflatten(1, (-1, size))  # (G, h / size, size, w / size, size)
     return squares.transpose(2, 3).flatten(3).flatten(1, 2)
 
 
 def joined(sequence: Tensor, size: int, width: int) -> Tensor:
-    """The images ``(G, h, width)`` of patches ``(G, n, size²)``, the inverse of :func:`patches`.
+    """Join patches ``(G, n, size²)`` into images ``(G, h, width)``, the inverse of :func:`patches`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Images as sets: every pixel that is not white is a particle (Sec. 4.4), and back."""
+"""An image is a set in which every pixel that is not white is a particle (Sec. 4.4)."""
 
 from __future__ import annotations
 
@@ -10,34 +10,39 @@ from setclosure.errors import MicrostateError
 
 Array = np.ndarray[Any, Any]
 
-HEIGHT, WIDTH = 100, 500
-"""Rows and columns of the paper's images, a pixel a bead diameter (A.5)."""
+HEIGHT = 100
+"""The number of rows of the paper's images, in which a pixel is as wide as a bead (A.5)."""
+
+WIDTH = 500
+"""The number of columns of the paper's images (A.5)."""
 
 BLACK = 255
 """The darkest grey level; 0 is white, the background."""
 
 PIXEL_BOX = ((0.0, 32767.5), (0.0, 32767.5), (0.0, 65535.0))
-"""The bounds of a :class:`~setclosure.Layout` that keep pixel sets exactly: the 65535 steps of 16 bits are then half a
-pixel, half a pixel and one grey level, all of which single precision holds without rounding."""
+"""The bounds of a :class:`~setclosure.Layout` that keep pixel sets exactly.
+
+The 65535 steps of 16 bits are then half a pixel, half a pixel and one grey level, which single precision holds without
+rounding."""
 
 
 def pixel_sets(frames: Any) -> tuple[Array, Array]:
-    """The pixels of images that are not white, as particles (column + ½, row + ½, grey level).
+    """Make sets of particles (column + ½, row + ½, grey level) from the pixels of images that are not white.
 
     Grey levels stay whole numbers 1 … 255. They are then exact in any precision, and one step of an intensity is one
-    unit, as one step of a place is: one bandwidth ε means the same for all three.
+    unit, as one step of a place is, so that one bandwidth ε means the same for all three.
 
     Parameters
     ----------
     frames : array
-        ``(T, H, W)`` uint8; 0 is white.
+        Images ``(T, H, W)`` uint8; 0 is white.
 
     Returns
     -------
     points : array
-        ``(T, N, 3)`` float32, where N is the most pixels of a frame; zeros behind the particles of a frame.
+        Particles ``(T, N, 3)`` float32, N of the frame with the most; zeros behind the particles of a frame.
     counts : array
-        Particles of each frame, ``(T,)``.
+        The number of particles of each frame, ``(T,)``.
 
     Raises
     ------
@@ -64,26 +69,31 @@ def pixel_sets(frames: Any) -> tuple[Array, Array]:
 
 
 def images_of(points: Any, counts: Any, height: int, width: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The images of pixel sets, the exact inverse of :func:`pixel_sets`.
+    """Make images from pixel sets, the exact inverse of :func:`pixel_sets`.
 
     Parameters
     ----------
     points : array
-        ``(T, N, 3)``: column + ½, row + ½, grey level.
+        Particles ``(T, N, 3)``: column + ½, row + ½, grey level.
     counts : array
-        Particles of each frame, ``(T,)``; places behind them are ignored.
+        The number of particles of each frame, ``(T,)``; places behind them are ignored.
     height, width : int
-        H and W.
+        Rows H and columns W of the images.
 
     Returns
     -------
     array
-        ``(T, H, W)`` uint8.
+        Images ``(T, H, W)`` uint8; 0 is white.
 
     Raises
     ------
     MicrostateError
-        If a particle is not a pixel of such an image, or two are at one place.
+        If shapes do not fit, a particle is not a pixel of such an image, or two are at one place.
+
+    Examples
+    --------
+    >>> images_of([[[1.5, 0.5, 7.0]]], [1], height=2, width=2).tolist()
+    [[[0, 7], [0, 0]]]
     """
     points, counts = np.asarray(points, dtype=np.float64), np.asarray(counts)
     if points.ndim != 3 or points.shape[2] != 3 or counts.shape != points.shape[:1]:

@@ -1,4 +1,4 @@
-"""Pixel sets of a batch as the images that convolutions and patches read."""
+"""Pixel sets of a batch become the images that convolutions and patches read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from setclosure.settings import Settings
 
 
 class ImageGrid(Settings):
-    """The images that a model reads or makes."""
+    """The size of the images that a model reads or makes."""
 
-    # not "height" and "width": these are the options of many networks, and move from one method to another
+    # "width" is an option of many networks and is kept when the method changes, so these have other names
     image_height: int = Field(HEIGHT, ge=1, description="Rows of the images.")
     image_width: int = Field(WIDTH, ge=1, description="Columns of the images.")
     pool: int = Field(1, ge=1, description="The model sees the means of squares of pool × pool pixels.")
@@ -27,12 +27,18 @@ class ImageGrid(Settings):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns that the model sees: h, w."""
+        """The rows and columns that the model sees, h and w."""
         return self.image_height // self.pool, self.image_width // self.pool
 
 
 def require_pixels(kind: MicrostateKind) -> None:
-    """Raise a :class:`ModelError` if microstates of a ``kind`` cannot be pixel sets."""
+    """Refuse microstates that cannot be pixel sets.
+
+    Raises
+    ------
+    ModelError
+        If particles have another number of features than three.
+    """
     if kind.n_features != 3:
         raise ModelError(
             f"this method reads images, as sets of pixels (column, row, grey level); these particles have "
@@ -42,15 +48,20 @@ def require_pixels(kind: MicrostateKind) -> None:
 
 
 def rasterise(batch: MicrostateBatch, grid: ImageGrid) -> Tensor:
-    """Images ``(B, S, h, w)`` of pixel sets, one for each species: grey levels from 0 (white) to 1.
+    """Make images ``(B, S, h, w)`` of pixel sets, one for each species, with grey levels from 0 (white) to 1.
 
-    Grey levels are whole numbers, so their sums have no rounding and no order; weights only say which places are
-    particles.
+    Grey levels are whole numbers, so their sums do not depend on an order; weights only say which places are particles.
 
     Raises
     ------
     ModelError
         If a particle lies outside the image.
+
+    Examples
+    --------
+    >>> batch = MicrostateBatch.from_arrays([[[1.5, 0.5, 255.0]]])
+    >>> rasterise(batch, ImageGrid(image_height=2, image_width=2)).tolist()
+    [[[[0.0, 1.0], [0.0, 0.0]]]]
     """
     B, S, N = batch.weights.shape
     (h, w), there = grid.shape, batch.weights > 0

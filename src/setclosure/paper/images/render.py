@@ -1,4 +1,4 @@
-"""Particles to 8-bit images: a Gaussian blob for each, wider away from the plane of focus (A.5)."""
+"""Particles become 8-bit images, a Gaussian blob for each, wider away from the plane of focus (A.5)."""
 
 from __future__ import annotations
 
@@ -10,30 +10,36 @@ import numpy as np
 from setclosure.errors import MicrostateError
 from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, WIDTH
 
-_FOCUS = 5.0  # |z − mean z| at which a blob is as wide as its distance from focus, over 1 pixel
-_REACH = 7.4338  # √(2 ln 10¹²): the sides of a blob's window, in its own widths
+_FOCUS = 5.0
+"""The distance from the plane of focus, in bead diameters, for each pixel of a blob's width (A.5)."""
+
+_REACH = 7.4338
+"""The distance from its centre, in its own widths, to which a blob is drawn.
+
+It is √(2 ln 10¹²), where a blob falls below 10⁻¹² of its peak."""
 
 
 def render(beads: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Images of chains of beads, as the paper makes them (A.5).
+    """Make images of chains of beads, as the paper makes them (A.5).
 
     Bead i is the normalised Gaussian N((x, y); (x_i, y_i), σ_i²) with σ_i = max(abs(z_i − mean z) / 5, 1). The
     Gaussians of a frame are summed at the whole numbers x = −250 … 249, y = −50 … 49, divided by the largest sum, and
     rounded to the grey levels 0 … 255.
 
-    A Gaussian is added where it is more than 10⁻¹² of its own peak. What is left out of a frame of N beads in view is
-    less than 1.3 · 255 · 10⁻¹² N σ² grey levels, where σ is the ratio of its widest to its narrowest blob: 10⁻⁷ for 300
-    beads of one width, so a pixel differs from the full sum only if that is so close to the border of two levels.
+    A Gaussian is added where it is more than 10⁻¹² of its own peak. The part that is left out of a frame of N beads in
+    view is less than 1.3 · 255 · 10⁻¹² N σ² grey levels, where σ is the ratio of its widest to its narrowest blob. For
+    300 beads of one width this is 10⁻⁷, so a pixel differs from the full sum only if the sum is so close to the border
+    of two levels.
 
     Parameters
     ----------
     beads : array
-        ``(T, N, 3)``, in bead diameters. Beads outside the image are cut off, as by a camera.
+        Beads ``(T, N, 3)``, in bead diameters. Beads outside the image are cut off, as by a camera.
 
     Returns
     -------
     array
-        ``(T, 100, 500)`` uint8; 0 is white. Row r shows y = r − 50, column c shows x = c − 250.
+        Images ``(T, 100, 500)`` uint8; 0 is white. Row r shows y = r − 50, column c shows x = c − 250.
 
     Raises
     ------
@@ -94,8 +100,8 @@ def _render(beads: Any, frames: Any) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def _window(centre: float, reach: float, size: int) -> Any:
-    """The first index within ``reach`` of ``centre`` and the one behind the last, in 0 … ``size``."""
-    # bounded before they become whole numbers: a bead may be anywhere
+    """Give the first index within ``reach`` of ``centre`` and the one behind the last, in 0 … ``size``."""
+    # bounded before they become whole numbers, because a bead may be anywhere
     first = min(max(np.ceil(centre - reach), 0.0), float(size))
     behind = min(max(np.floor(centre + reach) + 1.0, 0.0), float(size))
     return int(first), int(behind)

@@ -1,4 +1,4 @@
-"""Trajectories of chains, as beads or as the pixel sets of their images, ready for a data set."""
+"""Trajectories of chains are made for data sets, as beads or as the pixel sets of their images."""
 
 from __future__ import annotations
 
@@ -17,23 +17,38 @@ from setclosure.trajectories.assemble import assembled
 from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOST_PIXELS = 5000
-"""Pixels for which a data set has room in every frame by default.
+"""The number of pixels for which every frame of a data set has room by default.
 
 Most frames of 300 beads have 880 to 1,800. A chain that is long along the line of sight is out of focus and has more:
 the largest of 150 trajectories had 3,525. Room costs little, as it is compressed on the disk and not held in memory."""
-
 
 PIXELS = Features(3, names=("column", "row", "grey"))
 """The features of a pixel; a model of images reads them as they are."""
 
 
 def bead_layout(name: str, n_frames: int, n_beads: int, units: str) -> Layout:
-    """What trajectories of :func:`bead_trajectory` have in common; arguments as of :class:`Layout`."""
+    """Make the layout that trajectories of :func:`bead_trajectory` share.
+
+    Parameters
+    ----------
+    name : str
+        The name of the system.
+    n_frames, n_beads : int
+        Frames of a trajectory, T, and beads, N.
+    units : str
+        Units of lengths and times, which are shown and not computed with.
+    """
     return Layout(name, Features(3), n_frames, n_beads, "extension", ("extension",), units=units)
 
 
 def bead_trajectory(beads: Any, times: Array) -> Trajectory:
-    """Make a trajectory of beads ``(T, N, 3)`` at times ``(T,)``, with their extension."""
+    """Make a trajectory of beads ``(T, N, 3)`` at times ``(T,)``, with their extension as observable.
+
+    Raises
+    ------
+    MicrostateError
+        If the shape is another, or a coordinate is NaN or infinite.
+    """
     points = np.asarray(beads, dtype=np.float64)
     if points.ndim != 3 or points.shape[2] != 3:
         raise MicrostateError(f"a chain of beads has shape (T, N, 3); got {points.shape}.")
@@ -42,16 +57,16 @@ def bead_trajectory(beads: Any, times: Array) -> Trajectory:
 
 
 def image_layout(name: str, n_frames: int, most_pixels: int = MOST_PIXELS) -> Layout:
-    """What trajectories of :func:`image_trajectory` have in common: ragged sets, kept exactly in 16 bits.
+    """Make the layout that trajectories of :func:`image_trajectory` share: sets of any size, kept exactly in 16 bits.
 
     Parameters
     ----------
     name : str
-        Of the system, for people.
+        The name of the system.
     n_frames : int
         Frames of a trajectory, T.
     most_pixels : int
-        The most pixels of a frame, N.
+        The number of pixels for which every frame has room, N.
     """
     units = "pixels of one bead diameter, grey levels 1 to 255"
     return Layout(
@@ -60,13 +75,22 @@ def image_layout(name: str, n_frames: int, most_pixels: int = MOST_PIXELS) -> La
 
 
 def image_trajectory(beads: Any, times: Array, most_pixels: int = MOST_PIXELS) -> Trajectory:
-    """Make a trajectory of the pixel sets of the images of beads ``(T, N, 3)``, with the extension of the images.
+    """Make a trajectory of pixel sets, with the extension of the images as observable.
+
+    Parameters
+    ----------
+    beads : array
+        Beads ``(T, N, 3)``, which are rendered as images.
+    times : array
+        Times of the frames, ``(T,)``.
+    most_pixels : int
+        The most pixels that a frame may have.
 
     Raises
     ------
     MicrostateError
-        If a bead is beside the image, so that the extension would be cut; if a frame has more than ``most_pixels``; and
-        as :func:`setclosure.paper.images.render.render`.
+        If a bead is beside the image, so that the extension would be cut, if a frame has more than ``most_pixels``,
+        or if :func:`~setclosure.paper.images.render.render` refuses the beads.
     """
     frames = render(beads)
     x = np.asarray(beads, dtype=np.float64)[..., 0]

@@ -1,4 +1,4 @@
-"""Short videos of images: GIF with what is installed, MP4 with ffmpeg."""
+"""Short videos of images are written as GIF, or as MP4 if ffmpeg is there."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ def write_video(frames: Any, path: str | Path, frames_per_second: int = 25) -> N
     Parameters
     ----------
     frames : array
-        ``(T, H, W)`` uint8; 0 is white.
+        Images ``(T, H, W)`` uint8; 0 is white.
     path : path
-        Ends with ``.gif`` (exact grey levels, repeats for ever) or ``.mp4`` (a fraction of the size; needs ffmpeg).
+        The file, which ends with ``.gif`` (exact grey levels, repeats without end) or ``.mp4`` (a fraction of the size,
+        needs ffmpeg).
     frames_per_second : int
-        Speed. A GIF counts time in hundredths of a second, and players slow down what is faster than 50.
+        The speed. A GIF counts time in hundredths of a second, and players slow down what is faster than 50.
 
     Raises
     ------
     ConfigurationError
-        If the path ends otherwise.
+        If the path ends otherwise, or the speed is not positive.
     MicrostateError
         If the frames have another shape or dtype.
     MissingExtraError
-        For MP4 without ffmpeg, with the command that installs it, or with an ffmpeg that fails, with its words.
+        If MP4 is wanted and ffmpeg is not installed or fails; the message has the command that installs it, or the
+        words of ffmpeg.
     StorageError
         If the disk is full or the folder may not be written.
     """
@@ -76,13 +78,13 @@ def _mp4(frames: np.ndarray[Any, Any], frames_per_second: int) -> bytes:
 
 
 def _ffmpeg() -> str:
-    """The program ffmpeg, of the system or of the package imageio-ffmpeg."""
+    """Find the program ffmpeg of the system, or that of the package imageio-ffmpeg."""
     found = shutil.which("ffmpeg")
     if found is not None:
         return found
     try:
         return str(import_module("imageio_ffmpeg").get_ffmpeg_exe())
-    except (ImportError, RuntimeError) as error:  # the package raises the latter if it brings no program
+    except (ImportError, RuntimeError) as error:  # a RuntimeError means that the package has no program
         raise MissingExtraError(
             "MP4 needs ffmpeg, which is not installed. Install it: pip install imageio-ffmpeg. "
             "A path that ends with .gif needs nothing."

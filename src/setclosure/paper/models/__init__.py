@@ -1,1 +1,1 @@
-"""Models that only the paper's comparisons need: baselines that are not sets, and models of images."""
+"""The paper's comparisons need these models: baselines that do not read sets, and models of images."""

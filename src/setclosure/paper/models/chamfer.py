@@ -1,4 +1,4 @@
-"""Chamfer distance between the particles and the decoder's (Achlioptas et al. 2018, arXiv 1707.02392)."""
+"""The Chamfer distance compares particles with decoded ones (Achlioptas et al. 2018, arXiv 1707.02392)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from setclosure.sets.microstates import MicrostateBatch
 
 @register("reconstruction", "chamfer")
 class ChamferConfig(ReconstructionConfig):
-    """The Chamfer distance has no options."""
+    """The options of a :class:`Chamfer` reconstruction, which has none."""
 
     def build(self, bandwidth: float | Tensor) -> Chamfer:
-        """Make the reconstruction; it smooths nothing."""
+        """Make the reconstruction, which smooths nothing and ignores ``bandwidth``."""
         return Chamfer()
 
 
 class Chamfer(LossAlone):
-    """Σ_i w_i min_j ‖x_i − x̂_j‖² + mean_j min_i ‖x_i − x̂_j‖², each divided by d.
+    """A reconstruction by the Chamfer distance, Σ_i w_i min_j ‖x_i − x̂_j‖² + mean_j min_i ‖x_i − x̂_j‖², over d.
 
-    The order of neither set matters, and their sizes may differ. N·N' distances are held in memory for each set.
+    The order of neither set matters, and their sizes may differ. For each set N·N' distances are held in memory.
     """
 
     def loss(
@@ -33,15 +33,22 @@ class Chamfer(LossAlone):
         decoder: PointwiseDecoder,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``."""
+        """Give the loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``."""
         weights = batch.particle_weights  # species are decoded together (A.4)
         return chamfer_distance(batch.points, weights, decoder(embeddings.flatten(1))) / batch.n_features
 
 
 def chamfer_distance(x: Tensor, weights: Tensor, y: Tensor) -> Tensor:
-    """Squared Chamfer distance ``(B,)`` of sets ``x (B, N, d)`` with weights ``(B, N)`` and sets ``y (B, N', d)``.
+    """Give the squared Chamfer distance between sets, ``(B,)``.
 
-    Places of ``x`` with zero weight are padding, and nobody's neighbour.
+    Parameters
+    ----------
+    x : Tensor
+        Sets ``(B, N, d)``.
+    weights : Tensor
+        Weights of their points, ``(B, N)``; a place with zero weight is padding, and no point's neighbour.
+    y : Tensor
+        Sets ``(B, N', d)`` without weights.
 
     Examples
     --------
@@ -49,7 +56,7 @@ def chamfer_distance(x: Tensor, weights: Tensor, y: Tensor) -> Tensor:
     >>> chamfer_distance(x, torch.full((1, 2), 0.5), y)  # (0 + 1) / 2 + (0 + 4) / 2
     tensor([2.5000])
     """
-    with torch.no_grad():  # only the distances to the nearest have a gradient; those are computed again, exactly
+    with torch.no_grad():  # the distances to the nearest points alone have a gradient; they are computed again below
         distances = torch.cdist(x, y)
         nearest_y = distances.argmin(dim=2)
         nearest_x = distances.masked_fill_(weights[:, :, None] == 0, torch.inf).argmin(dim=1)

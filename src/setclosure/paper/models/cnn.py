@@ -1,4 +1,4 @@
-"""Convolutional encoder: the image of a pixel set, halved again and again (Sec. 4.4, A.5)."""
+"""The convolutional encoder halves the image of a pixel set in each layer (Sec. 4.4, A.5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from setclosure.sets.microstates import MicrostateKind
 
 @register("encoder", "cnn")
 class CNNEncoderConfig(ImageEncoderConfig):
-    """Sizes of a :class:`CNNEncoder`."""
+    """The sizes of a :class:`CNNEncoder`."""
 
     pool: int = Field(2, ge=1, description="The model sees the means of squares of pool × pool pixels.")
     channels: tuple[PositiveInt, ...] = Field(
@@ -26,12 +26,12 @@ class CNNEncoderConfig(ImageEncoderConfig):
     activation: Activation = Field("silu", description="Between the layers.")
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> CNNEncoder:
-        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers for each species."""
         return CNNEncoder(kind, closure_dim, self)
 
 
 class CNNEncoder(ImageEncoder):
-    """Strided convolutions on the image of each species, and a perceptron on what they leave.
+    """An encoder of strided convolutions on the image of each species, and a perceptron on their output.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Flat perceptron: the particles in a row, as autoencoders for ordered microstates read them (AE-Aug, Sec. 4)."""
+"""The flat perceptron reads particles in a row, as autoencoders for ordered microstates do (AE-Aug, Sec. 4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 @register("encoder", "flat_mlp")
 class FlatMLPConfig(EncoderConfig):
-    """Sizes of a :class:`FlatMLP`."""
+    """The sizes of a :class:`FlatMLP`."""
 
     ordered: ClassVar[bool] = True
 
@@ -25,20 +25,20 @@ class FlatMLPConfig(EncoderConfig):
     activation: Activation = Field("silu", description="Between the layers.")
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> FlatMLP:
-        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers for each species."""
         return FlatMLP(kind, closure_dim, self)
 
 
 class FlatMLP(nn.Module):
-    """A perceptron on the N·d coordinates in a row; species and weights are not seen.
+    """An encoder that runs a perceptron on the N·d features in a row, and sees neither species nor weights.
 
-    Its output depends on the order of the particles and its input has a fixed length: both are what the paper
-    argues against, and why it is here. Training on random orders makes the dependence weaker, never nothing.
+    Its output depends on the order of the particles, and its input has a fixed length. It is the baseline that the
+    paper argues against. Training on random orders weakens the dependence on the order and does not remove it.
 
     Parameters
     ----------
     kind : MicrostateKind
-        N, d and S.
+        The sizes N, d and S of microstates.
     closure_dim : int
         Numbers of the embedding of one species, c.
     config : FlatMLPConfig
@@ -48,7 +48,7 @@ class FlatMLP(nn.Module):
     --------
     >>> import torch
     >>> batch = MicrostateBatch.from_points(torch.randn(4, 10, 2))
-    >>> FlatMLP(MicrostateKind(n_features=2, n_particles=10), 3, FlatMLPConfig(width=16))(batch).shape
+    >>> FlatMLP(MicrostateKind(2, n_particles=10), 3, FlatMLPConfig(width=16))(batch).shape
     torch.Size([4, 1, 3])
     """
 

@@ -1,4 +1,4 @@
-"""Decoders from the closure to an image: convolutions, or a Transformer over patches (Sec. 4.4, A.5)."""
+"""Image decoders map the closure to an image, by convolutions or a Transformer over patches (Sec. 4.4, A.5)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ImageDecoder(Protocol):
     """A map from the closure of a whole microstate to an image of each species."""
 
     grid: ImageGrid
-    """Which images it makes."""
+    """The size of the images that it makes."""
 
     def __call__(self, closure: Tensor) -> Tensor:
         """Give images ``(B, S, h, w)`` from closures ``(B, S·c)``."""
@@ -30,7 +30,7 @@ class ImageDecoder(Protocol):
 
 @register("decoder", "cnn")
 class CNNDecoderConfig(ImageGrid, DecoderConfig):
-    """Sizes of a :class:`CNNDecoder`."""
+    """The sizes of a :class:`CNNDecoder`."""
 
     pool: int = Field(2, ge=1, description="The decoder makes the means of squares of pool × pool pixels.")
     channels: tuple[PositiveInt, ...] = Field(
@@ -45,7 +45,7 @@ class CNNDecoderConfig(ImageGrid, DecoderConfig):
 
 
 class CNNDecoder(nn.Module):
-    """A perceptron to a small image of many channels, and transposed convolutions that double it.
+    """A decoder of a perceptron to a small image of many channels, and transposed convolutions that double it.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ class CNNDecoder(nn.Module):
         """Decode closures ``(B, S·c)``: ``(B, S, h, w)``."""
         h, w = self.grid.shape
         images: Tensor = self.convolutions(self.first(closure).unflatten(1, self.small))
-        return images[..., :h, :w]  # sizes that halve to fractions were rounded up
+        return images[..., :h, :w]  # sizes that would halve to fractions were rounded up, so the rest is cut off
 
 
 @register("decoder", "vit")
 class ViTDecoderConfig(PatchTransformerConfig, DecoderConfig):
-    """Sizes of a :class:`ViTDecoder`."""
+    """The sizes of a :class:`ViTDecoder`."""
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> ViTDecoder:
         """Make the decoder to images of ``kind``, given the S·``closure_dim`` numbers of all species."""
@@ -93,7 +93,7 @@ class ViTDecoderConfig(PatchTransformerConfig, DecoderConfig):
 
 
 class ViTDecoder(nn.Module):
-    """A perceptron to a vector for each patch, self-attention between them, and a linear map to pixels.
+    """A decoder of a perceptron to a vector for each patch, self-attention between them, and a linear map to pixels.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class ViTDecoder(nn.Module):
         require_pixels(kind)
         self.grid = config = config or ViTDecoderConfig()
         self.n_species = kind.n_species
-        # one vector for all patches, added to their places, is seen too weakly: training stays at the mean image long
+        # with one vector for all patches, added to their places, training stays at the mean image for long
         self.first = mlp([kind.n_species * closure_dim, config.width, config.n_patches * config.width], "gelu")
         self.blocks = transformer(config)
         self.norm = nn.LayerNorm(config.width)
@@ -135,8 +135,8 @@ class ViTDecoder(nn.Module):
 def _begin_white(last: nn.Module) -> None:
     """Let a decoder begin with white images.
 
-    Most pixels are white, and grey levels vary little: the random images of an ordinary start are many times worse than
-    the mean image, and a Transformer spends a thousand steps on the way there.
+    Most pixels are white, and grey levels vary little. So the random images of an ordinary start are many times worse
+    than the mean image, and a Transformer would need a thousand steps to get to it.
     """
     for parameter in last.parameters():
         nn.init.zeros_(parameter)

@@ -1,4 +1,4 @@
-"""The base of encoders that see the image of a pixel set."""
+"""Encoders that see the image of a pixel set have their base here."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 
 class ImageEncoderConfig(ImageGrid, EncoderConfig):
-    """Options of an encoder of images, which reads pixels as they are."""
+    """The base of the options of encoders of images, which read pixels as they are."""
 
     raw: ClassVar[bool] = True
 
 
 class ImageEncoder(nn.Module):
-    """An encoder that makes the image of each species from its set, and embeds it.
+    """The base of encoders that make the image of each species from its set, and embed it.
 
-    The image is made from the set, so that order and padding cannot matter; places do, and masses do not.
+    The image is made from the set, so order, padding and masses cannot change it.
 
     Parameters
     ----------
     kind : MicrostateKind
-        Pixel sets, d = 3.
+        The kind of the microstates, pixel sets with d = 3.
     grid : ImageGrid
-        The image that is made.
+        The size of the image that is made.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class ImageEncoder(nn.Module):
         self.grid = grid
 
     def embed_images(self, images: Tensor) -> Tensor:
-        """Embed images ``(G, h, w)``: ``(G, c)``."""
+        """Embed images ``(G, h, w)`` with grey levels from 0 (white) to 1: ``(G, c)``."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it embeds an image")
 
     def forward(self, batch: MicrostateBatch) -> Tensor:

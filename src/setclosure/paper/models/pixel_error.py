@@ -1,4 +1,4 @@
-"""Squared error of pixels: what autoencoders of images minimise (A.5)."""
+"""Autoencoders of images minimise the squared error of pixels (A.5)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from setclosure.sets.microstates import MicrostateBatch
 
 @register("reconstruction", "pixel_error")
 class PixelErrorConfig(ReconstructionConfig):
-    """A squared error has no options."""
+    """The options of a :class:`PixelError`, which has none."""
 
     def build(self, bandwidth: float | Tensor) -> PixelError:
-        """Make the reconstruction; it smooths nothing."""
+        """Make the reconstruction, which smooths nothing and ignores ``bandwidth``."""
         return PixelError()
 
 
 class PixelError(LossAlone):
-    """Mean over pixels of (g − ĝ)², with grey levels from 0 to 1, at the resolution that the decoder makes."""
+    """A reconstruction by the mean of (g − ĝ)² over pixels, with grey levels from 0 to 1.
+
+    Images are compared at the resolution that the decoder makes.
+    """
 
     def loss(
         self,
@@ -31,6 +34,12 @@ class PixelError(LossAlone):
         decoder: ImageDecoder,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``."""
+        """Give the loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``.
+
+        Raises
+        ------
+        ModelError
+            If a pixel lies outside the image.
+        """
         images = rasterise(batch, decoder.grid)  # (B, S, h, w)
         return (images - decoder(embeddings.flatten(1))).square().mean(dim=(1, 2, 3))

@@ -1,4 +1,4 @@
-"""Point-wise decoder: a perceptron from the closure to all particles in a row (the autoencoder baselines of Sec. 4)."""
+"""The point-wise decoder maps the closure to all particles in a row (the autoencoder baselines of Sec. 4)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PointwiseDecoder(Protocol):
 
 @register("decoder", "pointwise_mlp")
 class PointwiseMLPConfig(DecoderConfig):
-    """Sizes of a :class:`PointwiseMLP`."""
+    """The sizes of a :class:`PointwiseMLP`."""
 
     hidden: int = Field(128, ge=1, description="Units of every hidden layer.")
     depth: int = Field(3, ge=1, description="Hidden layers.")
@@ -35,12 +35,12 @@ class PointwiseMLPConfig(DecoderConfig):
 
 
 class PointwiseMLP(nn.Module):
-    """Closures ``(B, S·c)`` to as many particles as training microstates have, ``(B, N, d)``.
+    """A perceptron from closures to as many particles as training microstates have.
 
     Parameters
     ----------
     kind : MicrostateKind
-        N, d and S; species are decoded together, since their numbers may vary (A.4).
+        The sizes N, d and S of microstates; species are decoded together, since their numbers may vary (A.4).
     closure_dim : int
         Numbers of the embedding of one species, c.
     config : PointwiseMLPConfig
@@ -49,7 +49,7 @@ class PointwiseMLP(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> PointwiseMLP(MicrostateKind(n_features=2, n_particles=10), 3)(torch.randn(4, 3)).shape
+    >>> PointwiseMLP(MicrostateKind(2, n_particles=10), 3)(torch.randn(4, 3)).shape
     torch.Size([4, 10, 2])
     """
 

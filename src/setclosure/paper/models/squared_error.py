@@ -1,4 +1,4 @@
-"""Squared error of particles by their index: what autoencoders for ordered microstates minimise (Sec. 3.2)."""
+"""Autoencoders for ordered microstates minimise the squared error of particles by their index (Sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from setclosure.sets.microstates import MicrostateBatch
 
 @register("reconstruction", "squared_error")
 class SquaredErrorConfig(ReconstructionConfig):
-    """A squared error has no options."""
+    """The options of a :class:`SquaredError`, which has none."""
 
     def build(self, bandwidth: float | Tensor) -> SquaredError:
-        """Make the reconstruction; it smooths nothing."""
+        """Make the reconstruction, which smooths nothing and ignores ``bandwidth``."""
         return SquaredError()
 
 
 class SquaredError(LossAlone):
-    """Mean over particles of ‖x_i − x̂_i‖² / d: particle i against the decoder's i-th, whatever the order means.
+    """A reconstruction by the mean over particles of ‖x_i − x̂_i‖² / d.
+
+    Particle i is compared with the i-th particle of the decoder, although the order of a set means nothing.
 
     Examples
     --------
@@ -38,7 +40,7 @@ class SquaredError(LossAlone):
         decoder: PointwiseDecoder,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``.
+        """Give the loss of each microstate ``(B,)``, from embeddings ``(B, S, c)``.
 
         Raises
         ------

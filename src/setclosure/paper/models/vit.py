@@ -1,4 +1,4 @@
-"""Vision Transformer (Dosovitskiy et al. 2021, arXiv 2010.11929) on the image of a pixel set (Sec. 4.4, A.5)."""
+"""The Vision Transformer reads the image of a pixel set (Sec. 4.4, A.5; Dosovitskiy et al. 2021, arXiv 2010.11929)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from setclosure.sets.microstates import MicrostateKind
 
 @register("encoder", "vit")
 class ViTEncoderConfig(PatchTransformerConfig, ImageEncoderConfig):
-    """Sizes of a :class:`ViTEncoder`."""
+    """The sizes of a :class:`ViTEncoder`."""
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> ViTEncoder:
-        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers a species."""
+        """Make the encoder of microstates of a ``kind``, with ``closure_dim`` = c numbers for each species."""
         return ViTEncoder(kind, closure_dim, self)
 
 
 class ViTEncoder(ImageEncoder):
-    """Self-attention between the patches of the image of each species, their mean, and a linear map.
+    """An encoder of self-attention between the patches of the image of each species, their mean, and a linear map.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Microscopic simulators, and campaigns that fill data sets with their trajectories."""
+"""The microscopic systems of the paper are simulated here."""

@@ -1,4 +1,4 @@
-"""Sets of numbers from Gaussian mixtures: the one-dimensional demonstration (Sec. 4.1). They have no course in time."""
+"""The one-dimensional demonstration draws sets of numbers from Gaussian mixtures, and has no time (Sec. 4.1)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from setclosure.trajectories.layout import Array
 
 
 class GaussianMixtures(Settings):
-    """Mixtures of equal weights whose means have an interval each, so that they stay apart.
+    """A distribution of Gaussian mixtures with equal weights, whose means stay apart.
 
-    Component k of K has its mean uniform in the k-th K-th of ``span``, and its standard deviation uniform in
-    ``sd_range``. The paper gives neither; these follow the authors' data.
+    ``span`` is divided into K equal intervals. Component k has its mean uniform in the k-th of them, and its standard
+    deviation uniform in ``sd_range``. The paper gives neither; these follow the authors' data.
 
     Examples
     --------
@@ -26,17 +26,29 @@ class GaussianMixtures(Settings):
 
     n_particles: int = Field(200, ge=1, description="Particles of a set, N.")
     n_components: int = Field(4, ge=1, description="Components of a mixture, K.")
-    span: tuple[float, float] = Field((-1.0, 1.0), description="Where the means lie.")
+    span: tuple[float, float] = Field((-1.0, 1.0), description="The interval in which the means lie.")
     sd_range: tuple[float, float] = Field((0.1, 0.2), description="Least and largest standard deviation.")
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
         if not self.span[0] < self.span[1] or not 0 < self.sd_range[0] <= self.sd_range[1]:
-            raise ValueError("span must rise, and sd_range must be positive and not fall")
+            raise ValueError(
+                f"span must rise, and sd_range must be positive and not fall; got {self.span} and {self.sd_range}"
+            )
         return self
 
     def draw(self, n: int, seed: int, split: str) -> MixtureSets:
-        """Draw ``n`` sets; set i depends on (seed, split, i) alone."""
+        """Draw ``n`` sets; set i depends on (seed, split, i) alone.
+
+        Parameters
+        ----------
+        n : int
+            Sets.
+        seed : int
+            Root seed.
+        split : str
+            The name of the split, for instance ``train``.
+        """
         K = self.n_components
         edges = np.linspace(*self.span, K + 1)
         points = np.empty((n, self.n_particles, 1), np.float32)
@@ -50,13 +62,21 @@ class GaussianMixtures(Settings):
 
 
 class MixtureSets:
-    """Sets ``points (n, N, 1)`` and the mixtures that they come from, ``means`` and ``sds`` ``(n, K)``."""
+    """Sets of numbers with the mixtures that they come from.
+
+    Parameters
+    ----------
+    points : array
+        Sets ``(n, N, 1)``.
+    means, sds : array
+        Means and standard deviations of the components, ``(n, K)``.
+    """
 
     def __init__(self, points: Array, means: Array, sds: Array) -> None:
         self.points, self.means, self.sds = points, means, sds
 
     def density(self, i: int, x: Array) -> Array:
-        """Density of the i-th mixture at ``x (G,)``."""
+        """Evaluate the density of the i-th mixture at ``x (G,)``, ``(G,)``."""
         z = (x[:, None] - self.means[i]) / self.sds[i]
         density: Array = (np.exp(-0.5 * z**2) / (self.sds[i] * np.sqrt(2 * np.pi))).mean(axis=1)
         return density

@@ -1,4 +1,4 @@
-"""Particles that attract and repel each other (Sec. 4.2, A.3), from clustered starts."""
+"""Interacting particles attract and repel each other in the plane, from clustered starts (Sec. 4.2, A.3)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 @register("simulator", "interacting_particles")
 class InteractingParticles(SimulatorConfig):
-    """dx_i/dt = (1/N) Σ_{j≠i} F(r_ij) (x_i − x_j)/r_ij in the plane, with F(r) = tanh(a(1 − r)) + b.
+    """A system of N particles in the plane that attract each other at a distance and repel each other when close.
+
+    The law is dx_i/dt = (1/N) Σ_{j≠i} F(r_ij) (x_i − x_j)/r_ij with F(r) = tanh(a(1 − r)) + b (Sec. 4.2).
 
     A trajectory starts from a mixture of isotropic Gaussians whose means are uniform in the unit disk and whose
     components are equally likely for each particle. The observable is the normalised pair energy of A.3, which
     is the potential of F, so it never rises; with N = 300 it settles at 0.2283.
 
-    The paper integrates with Δt = 0.002 and shows 301 frames; as every step a frame that ends at T = 0.6, before the
-    energy has settled, so a frame is kept every 10 steps here (T = 6).
+    The paper integrates with Δt = 0.002 and shows 301 frames. With a frame for every step a trajectory would end at
+    T = 0.6, before the energy has settled, so a frame is kept every 10 steps here (T = 6).
 
     Examples
     --------
@@ -51,7 +53,7 @@ class InteractingParticles(SimulatorConfig):
 
     @property
     def times(self) -> Array:
-        """Times of the frames, ``(T,)``."""
+        """The times of the frames, ``(T,)``."""
         return np.asarray(np.arange(self.n_frames) * (self.frame_stride * self.time_step))
 
     @property
@@ -69,7 +71,7 @@ class InteractingParticles(SimulatorConfig):
         )
 
     def initial(self, rng: np.random.Generator) -> Array:
-        """Draw a start, ``(N, 2)`` float32."""
+        """Draw the first frame of a trajectory, ``(N, 2)`` float32."""
         K = self.n_components
         radius, angle = np.sqrt(rng.random(K)), 2 * np.pi * rng.random(K)
         means = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -79,7 +81,7 @@ class InteractingParticles(SimulatorConfig):
         return np.asarray(points, dtype=np.float32)
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
-        """Simulate one trajectory: points ``(T, N, 2)`` float32, observables ``(T, 1)``."""
+        """Simulate one trajectory, with points ``(T, N, 2)`` float32 and observables ``(T, 1)``."""
         points = np.empty((self.n_frames, self.n_particles, 2), np.float32)
         euler_frames(
             self.initial(rng), np.float32(self.a), np.float32(self.b), self.time_step, self.frame_stride, points

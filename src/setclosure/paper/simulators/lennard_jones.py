@@ -1,4 +1,4 @@
-"""Two species of Lennard-Jones particles that mix (Sec. 4.3, A.4), simulated by LAMMPS."""
+"""Two species of Lennard-Jones particles mix, simulated by LAMMPS (Sec. 4.3, A.4)."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from setclosure.simulate.simulator import SimulatorConfig
 from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOST_SEED = 2**31 - 1
-"""LAMMPS takes seeds below this."""
+"""The number below which LAMMPS takes seeds."""
 
-LEAST_DISTANCE, MOST_TRIES = 0.9, 1000
-"""Of particles at random places, in σ; and tries for each of them before they are taken to be too many."""
+LEAST_DISTANCE = 0.9
+"""The least distance of particles at random places, in σ."""
+
+MOST_TRIES = 1000
+"""The number of tries for each particle after which random places are given up, because the box is too full."""
 
 
 @register("simulator", "lennard_jones")
 class LennardJones(SimulatorConfig):
-    """A two-dimensional Lennard-Jones fluid between reflecting walls, half of it relabelled, and left to mix.
+    """A two-dimensional Lennard-Jones fluid between reflecting walls, in which two species mix.
 
-    The fluid is relaxed as one species without a thermostat; then the particles left of a boundary become species A,
+    The fluid is relaxed as one species without a thermostat. Then the particles left of a boundary become species A,
     those right of it B, with coefficients of their own, and a thermostat (Nosé–Hoover) keeps the temperature. The
     relabelled microstate is the first frame. The observable is the mixing ratio (R_AB, R_BA).
 
     Under ``released`` particles start on a square lattice; under ``paper-text``, as Sec. 4.3 says, at random places
     (no two closer than :data:`LEAST_DISTANCE`). The paper gives one pair potential and no coefficients; both presets
-    have the release's.
+    have those of the authors' release.
 
     Examples
     --------
@@ -79,17 +82,17 @@ class LennardJones(SimulatorConfig):
 
     @property
     def spacing(self) -> float:
-        """Distance of neighbours on the lattice."""
+        """The distance of neighbours on the lattice."""
         return float(self.density**-0.5)
 
     @property
     def columns(self) -> int:
-        """Columns of the lattice that fit into the width."""
+        """The number of columns of the lattice that fit into the width."""
         return int(np.ceil(self.width / self.spacing))
 
     @property
     def n_particles(self) -> int:
-        """N."""
+        """The number of particles, N."""
         return self.rows * self.columns
 
     @property
@@ -108,7 +111,15 @@ class LennardJones(SimulatorConfig):
         )
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
-        """Simulate one trajectory: points ``(T, N, 2)``, observables ``(T, 2)``, species ``(N,)``."""
+        """Simulate one trajectory, with points ``(T, N, 2)``, observables ``(T, 2)`` and species ``(N,)``.
+
+        Raises
+        ------
+        SimulationError
+            If LAMMPS stops with an error, one side of the boundary is empty, or there is no room for all particles.
+        MissingExtraError
+            If LAMMPS is not installed.
+        """
         with self.relabelled(rng) as (lammps, species):
             points = np.empty((self.n_frames, self.n_particles, 2))
             points[0] = lammps.atoms("x")[:, :2]
@@ -121,7 +132,7 @@ class LennardJones(SimulatorConfig):
 
     @contextmanager
     def relabelled(self, rng: np.random.Generator) -> Iterator[tuple[Lammps, Array]]:
-        """The fluid at its first frame, ready to run, and the species of its particles ``(N,)``, 0 for A.
+        """Give the fluid at its first frame, ready to run, and the species of its particles ``(N,)``, 0 for A.
 
         Raises
         ------
@@ -148,7 +159,7 @@ class LennardJones(SimulatorConfig):
             yield lammps, species
 
     def _start(self, rng: np.random.Generator) -> Array:
-        """Places of the particles before the relaxation, ``(N, 2)``."""
+        """Give the places of the particles before the relaxation, ``(N, 2)``."""
         if self.preset == "released":
             column, row = np.meshgrid(np.arange(self.columns), np.arange(self.rows))
             return np.stack([column.ravel(), row.ravel()], axis=1) * self.spacing
@@ -161,7 +172,9 @@ class LennardJones(SimulatorConfig):
                 places[there] = place
                 there += 1
             elif tries > MOST_TRIES * self.n_particles:
-                raise SimulationError(f"there is no room for {self.n_particles} particles at random places.")
+                raise SimulationError(
+                    f"there is no room for {self.n_particles} particles at random places. Use fewer rows."
+                )
         return places
 
     def _box(self) -> list[str]:
@@ -177,10 +190,10 @@ class LennardJones(SimulatorConfig):
         ]
 
     def _fluid(self, velocity_seed: int) -> list[str]:
-        """Commands that make the placed particles a fluid of one species, integrated at constant energy."""
+        """List the commands that make the placed particles a fluid of one species at constant energy."""
         pairs = zip(("1 1", "1 2", "2 2"), self.epsilon, self.sigma, strict=True)
         return [
-            "suffix opt",  # the optimised pair style, where LAMMPS was built with it: a step takes 6 % less
+            "suffix opt",  # takes the optimised pair style where LAMMPS has it, with which a step takes 6 % less time
             f"pair_style lj/cut {self.cutoff}",
             *(f"pair_coeff {pair} {epsilon} {sigma}" for pair, epsilon, sigma in pairs),
             f"velocity all create {self.temperature} {velocity_seed} dist gaussian",

@@ -1,6 +1,6 @@
-"""Numba kernels of pivot moves: Monte Carlo of a chain of touching beads at equilibrium.
+"""Numba kernels make pivot moves, a Monte Carlo of a chain of touching beads at equilibrium.
 
-They release the interpreter's lock: threads run them side by side. Lengths are in bead diameters.
+They release the interpreter's lock, so that threads run them side by side. Lengths are in bead diameters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from setclosure.compiled import compiled
 
 @compiled
 def pivot(points: Any, joints: Any, quaternions: Any, repel: bool, moved: Any) -> int:
-    """Pivot moves of a chain: turn its shorter end about a bead, and keep that if no two beads overlap.
+    """Make pivot moves of a chain, which turn its shorter end about a bead and are kept if no two beads overlap.
 
     The rod in the middle never turns.
 
@@ -26,16 +26,16 @@ def pivot(points: Any, joints: Any, quaternions: Any, repel: bool, moved: Any) -
     joints : array
         Beads that the moves turn about, ``(n,)``, in 1 … N − 2.
     quaternions : array
-        The rotations, ``(n, 4)``; normalised here.
+        The rotations, ``(n, 4)``, as quaternions of any length.
     repel : bool
         Whether beads i and j with j > i + 1 must be at least 1 apart.
     moved : array
-        Space, ``(N, 3)``.
+        Work space, ``(N, 3)``.
 
     Returns
     -------
     int
-        Moves that were kept.
+        The number of moves that were kept.
     """
     N, kept = len(points), 0
     turn = np.empty((3, 3))
@@ -58,7 +58,7 @@ def pivot(points: Any, joints: Any, quaternions: Any, repel: bool, moved: Any) -
 
 @compiled
 def rotation(q: Any, turn: Any) -> None:
-    """The rotation matrix of a quaternion of any length, written to ``turn`` (3, 3)."""
+    """Write the rotation matrix of a quaternion of any length to ``turn`` (3, 3)."""
     s = 2 / (q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
     for k in range(3):
         a, b, c = q[1 + k], q[1 + (k + 1) % 3], q[1 + (k + 2) % 3]
@@ -69,10 +69,10 @@ def rotation(q: Any, turn: Any) -> None:
 
 @compiled
 def _meets(points: Any, moved: Any, joint: int, step: int, last: int) -> bool:
-    """Whether a bead that moved is less than 1 from one that did not, other than its neighbour.
+    """Tell whether a bead that moved is less than 1 from one that did not, other than its neighbour.
 
-    Looks outwards from the joint, where overlaps are likely. As rods have length 1, after a distance r no bead
-    fewer than r − 1 rods further on can be too close.
+    The search goes outwards from the joint, where overlaps are likely. As rods have length 1, after a distance r no
+    bead fewer than r − 1 rods further on can be too close.
     """
     other = 0 if step == 1 else len(points) - 1
     for i in range(joint + step, last, step):

@@ -1,4 +1,4 @@
-"""A polymer in planar elongational flow (Sec. 4.4, A.5): touching beads on rigid rods, Brownian dynamics."""
+"""A polymer unravels in planar elongational flow, as touching beads on rigid rods (Sec. 4.4, A.5)."""
 
 from __future__ import annotations
 
@@ -21,56 +21,64 @@ from setclosure.simulate.simulator import SimulatorConfig
 from setclosure.trajectories.layout import Array, Layout, Trajectory
 
 MOVES_PER_BEAD = 20
-"""Pivot moves from a straight chain to a coil; about half of them are kept, and a few renew its size."""
+"""The number of pivot moves for each bead by which a straight chain becomes a coil.
 
-NARROW_SHARE, FOLDED_SHARE, FOLDED_EXTENSION = 0.1, 0.08, 0.25
-"""Of the candidates for fixed starts: share that is narrower than the medium one, share that is stretched for the slow
-one; and extension of the slow start as a part of the chain's length."""
+About half of the moves are kept, and a few moves change the size of the whole chain."""
+
+NARROW_SHARE = 0.1
+"""The share of the candidates that is narrower than the medium start."""
+
+FOLDED_SHARE = 0.08
+"""The share of the candidates, the most folded ones, that is stretched to find the slow start."""
+
+FOLDED_EXTENSION = 0.25
+"""The extension of the slow start, as a share of the chain's length."""
 
 FOLDED_FRAMES = 1001
-"""Frames in which a candidate for the slow start must get there."""
+"""The number of frames, those of a trajectory, in which a candidate must reach :data:`FOLDED_EXTENSION`."""
 
 _ONE_AT_A_TIME = threading.Lock()
+"""A lock at which threads that need the same fixed start wait for the one that computes it."""
 
 
 @register("simulator", "polymer")
 class Polymer(SimulatorConfig):
     """A free-draining chain of N beads in the flow u = ε̇ (x, −y, 0).
 
-    Rods of length l join the beads, whose diameter is l too; l, kT and the friction ζ of a bead are one. Each bead
-    moves by dx = u(x) dt + √(2 kT/ζ) dW; beads that are not neighbours and overlap are moved apart (each by half of
-    what is missing), and then the rods get their lengths back by Newton's method, with the directions of each
-    iteration. Frames have their centre of mass at the origin. The observable is the extension, the largest minus the
-    smallest x.
+    Rods of length l join the beads, whose diameter is l, too; l, kT and the friction ζ of a bead are one. Each bead
+    moves by dx = u(x) dt + √(2 kT/ζ) dW. Beads that are not neighbours and overlap are moved apart, each by half of
+    the overlap. Then the rods get their lengths back by Newton's method, with the directions of each iteration. Frames
+    have their centre of mass at the origin. The observable is the extension, the largest minus the smallest x.
 
-    In the limit of small steps the rods' directions decide which chain this is. Those of the moved beads, used here,
-    weigh a conformation by det(J Jᵀ)^−½, J being the gradients of the rods' lengths, which favours straight joints a
-    little where overlaps forbid a joint to fold back. Moves normal to the constraints would weigh it by det(J Jᵀ)^½,
-    and give a steady extension 3 % shorter than that of the published data. Equilibrium coils are drawn without that
-    weight: of a single joint it raises the mean cosine from 0.25 to 0.263, which makes a coil some 1.5 % larger.
+    In the limit of small steps the directions along which rods get their lengths back decide the equilibrium of the
+    chain. The directions of the moved beads, used here, weigh a conformation by det(J Jᵀ)^−½, where J has the gradients
+    of the rods' lengths. This favours straight joints a little where overlaps forbid a joint to fold back. Moves normal
+    to the constraints would weigh it by det(J Jᵀ)^½, and give a steady extension 3 % shorter than that of the published
+    data. Equilibrium coils are drawn without this weight, which raises the mean cosine of a single joint from 0.25 to
+    0.263, and so makes a coil some 1.5 % larger.
 
-    ``start`` says where trajectories begin. A ``coil`` is an equilibrium coil of its own for each trajectory, on which
-    the flow has acted for ``lead_frames``. The other three are one conformation, the same for all trajectories, which
-    follows from the configuration alone. With the size of the slowest mode along the flow,
+    ``start`` says how trajectories begin. With ``coil`` each trajectory has its own equilibrium coil, on which the flow
+    has acted for ``lead_frames``. Each of the other three is one conformation for all trajectories, which follows
+    from the configuration alone. With the size of the slowest mode along the flow,
     a = (1/N) abs Σ_i x_i cos(π (i − ½)/N), ``n_candidates`` coils are drawn from ``start_seed``, and
 
     - ``fast`` is the coil with the largest a;
-    - ``medium`` is the coil that a tenth of them are narrower than (in x);
-    - ``slow`` is folded: the 8 % with the smallest a for their width are simulated until the first frame with an
-      extension of a quarter of the chain's length, and of these frames that with the smallest a for its extension is
-      taken. The flow pulls out the slowest mode; without it the chain stays folded for long.
+    - ``medium`` is the coil with a tenth of the coils narrower than it, in x;
+    - ``slow`` is folded. The 8 % with the smallest a for their width are simulated until the first frame with an
+      extension of a quarter of the chain's length, and the frame with the smallest a for its extension is taken. The
+      flow pulls out the slowest mode, and a chain in which it is small stays folded for long.
 
     Warning
     -------
-    Rods keep their lengths to 1e-4, but some beads overlap: of a coil of 100 beads, with Δt = 0.02, two pairs are
-    closer than 0.8 at any time, and now and then a chain can pass through itself; with Δt = 0.01 one frame in five has
+    Rods keep their lengths to 1e-4, but some beads overlap. In a coil of 100 beads, with Δt = 0.02, two pairs are
+    closer than 0.8 at any time, and now and then a chain can pass through itself. With Δt = 0.01 one frame in five has
     such a pair, and none is closer than 0.6. The steady extension at N = 300 is 247.3 ± 3.7 and 246.2 ± 3.7 (published:
     246.6 to 247.2 ± 3.5). Over whole trajectories from coils at rest the extension has mean 189 ± 3 and standard
-    deviation 83, over the published ones for training 208 and 70. Their first frames are not coils at rest, then: with
-    the default lead the two are 206 ± 3 and 70 (64 chains each), and first frames are 50 ± 20 wide, as those of the
-    published tests are (20, 55 and 74).
+    deviation 83; over the published ones for training 208 and 70. So the first frames of the latter are not coils at
+    rest. With the default lead the two are 206 ± 3 and 70 (64 chains each), and first frames are 50 ± 20 wide, like
+    those of the published tests (20, 55 and 74).
 
-    At N = 300 the slow start takes about 40 s on one core, once in a process; the others a quarter of that.
+    At N = 300 the slow start takes about 40 s on one core, once in a process; the other two take a quarter of that.
 
     Examples
     --------
@@ -107,7 +115,13 @@ class Polymer(SimulatorConfig):
         return self
 
     def require_start(self, start: str) -> None:
-        """Raise a ValueError if such a chain has no such start."""
+        """Refuse a start that this chain cannot have.
+
+        Raises
+        ------
+        ValueError
+            If the chain is too short for the start, or there is no flow to stretch it.
+        """
         if start != "coil" and self.n_beads < 10:
             raise ValueError(f"start '{start}' needs a chain of at least 10 beads to choose from; use 'coil'")
         if start == "slow" and self.extension_rate == 0:
@@ -115,12 +129,12 @@ class Polymer(SimulatorConfig):
 
     @property
     def stride(self) -> int:
-        """Steps from one frame to the next."""
+        """The number of steps from one frame to the next."""
         return round(self.frame_interval / self.time_step)
 
     @property
     def times(self) -> Array:
-        """Times of the frames, ``(T,)``."""
+        """The times of the frames, ``(T,)``."""
         return np.asarray(np.arange(self.n_frames) * self.frame_interval)
 
     @property
@@ -130,12 +144,19 @@ class Polymer(SimulatorConfig):
         return bead_layout("polymer in elongational flow", self.n_frames, self.n_beads, units)
 
     def initial(self, rng: np.random.Generator) -> Array:
-        """First frame of a trajectory, ``(N, 3)``, with its centre of mass at the origin."""
+        """Draw the first frame of a trajectory, ``(N, 3)``, with its centre of mass at the origin.
+
+        Raises
+        ------
+        SimulationError
+            If the rods could not be kept, or no candidate becomes a slow start.
+        """
         if self.start == "coil":
             coil = self.coil(rng)
             return self.run(coil, rng, self.lead_frames + 1)[-1] if self.lead_frames else coil
-        with _ONE_AT_A_TIME:  # threads that need the same start wait for the one that computes it
-            fixed: Array = _fixed_start(self.model_copy(update={"n_frames": 2, "lead_frames": 0}))  # not part of it
+        with _ONE_AT_A_TIME:
+            # the start does not depend on these two fields, so that systems that differ in them share it
+            fixed: Array = _fixed_start(self.model_copy(update={"n_frames": 2, "lead_frames": 0}))
         return fixed
 
     def coil(self, rng: np.random.Generator) -> Array:
@@ -152,7 +173,7 @@ class Polymer(SimulatorConfig):
         return np.asarray(points - points.mean(axis=0))
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
-        """Simulate one trajectory: points ``(T, N, 3)`` float32, observables ``(T, 1)``.
+        """Simulate one trajectory, with points ``(T, N, 3)`` float32 and observables ``(T, 1)``.
 
         Raises
         ------
@@ -163,9 +184,23 @@ class Polymer(SimulatorConfig):
         return Trajectory(points, extension(points)[:, None], self.times)
 
     def run(self, start: Array, rng: np.random.Generator, n_frames: int, until: float = np.inf) -> Array:
-        """``n_frames`` frames ``(T, N, 3)`` float32 from a conformation ``(N, 3)``, the first of them.
+        """Simulate frames ``(T, N, 3)`` float32 from a conformation, which is the first of them.
 
-        Fewer, if one has the extension ``until``: that is the last then.
+        Parameters
+        ----------
+        start : array
+            The conformation, ``(N, 3)``.
+        rng : numpy.random.Generator
+            Source of the noise.
+        n_frames : int
+            The number of frames, T.
+        until : float
+            The extension at which the simulation stops; the frame that has it is the last.
+
+        Raises
+        ------
+        SimulationError
+            If the rods could not be kept at their length.
         """
         keys = rng.integers(0, 2**64, 2, dtype=np.uint64)
         frames = np.empty((n_frames, self.n_beads, 3), np.float32)
@@ -183,7 +218,7 @@ class Polymer(SimulatorConfig):
 
 @functools.cache
 def _fixed_start(system: Polymer) -> Array:
-    """The conformation that :class:`Polymer` describes, ``(N, 3)``; a function of the configuration."""
+    """Find the conformation ``(N, 3)`` of a fixed start, as :class:`Polymer` describes it."""
     seed, n = system.start_seed, system.n_candidates
 
     def coil(k: int) -> Array:
@@ -213,12 +248,21 @@ def _fixed_start(system: Polymer) -> Array:
 
 
 def extension(points: Array) -> Array:
-    """Largest minus smallest x of conformations ``(*, N, 3)``: ``(*)`` float64."""
+    """Give the largest minus the smallest x of conformations ``(*, N, 3)``, ``(*)`` float64.
+
+    Examples
+    --------
+    >>> extension(np.array([[0.0, 5.0, 0.0], [3.0, 1.0, 0.0]])).item()
+    3.0
+    """
     x = points[..., 0]
     return np.asarray(x.max(axis=-1) - x.min(axis=-1), dtype=np.float64)
 
 
 def slowest_mode(points: Array) -> Array:
-    """Size of the slowest mode along x of conformations ``(*, N, 3)``: ``(*)``."""
+    """Give the size of the slowest mode along x of conformations ``(*, N, 3)``, ``(*)``.
+
+    It is a = (1/N) abs Σ_i x_i cos(π (i − ½)/N).
+    """
     N = points.shape[-2]
     return np.asarray(np.abs(points[..., 0] @ np.cos(np.pi * (np.arange(N) + 0.5) / N)) / N)

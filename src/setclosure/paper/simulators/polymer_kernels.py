@@ -1,15 +1,16 @@
-"""Numba kernels of a chain of touching beads on rigid rods: Brownian steps, overlaps and rods.
+"""Numba kernels simulate a chain of touching beads on rigid rods by Brownian steps.
 
-A step of 300 beads takes 10 to 12 µs on one core, which is why each part looks as it does:
+A step of 300 beads takes 10 to 12 µs on one core. The parts are made for this speed:
 
-- normal numbers come from a counter (no state, so that the loop is vectorised) by polynomials (1.4 µs for 900);
+- normal numbers come from a counter by polynomials (1.4 µs for 900); it has no state, so the loop is vectorised;
 - overlaps are looked for in tiles of 16 consecutive beads, whose boxes tell which pairs of tiles are far apart. Beads
   move by a fifth of their diameter in a step, so a list of neighbours would have to be made anew all the time;
 - the tridiagonal systems of the rods, a long chain of dependent divisions, are eliminated from both ends at once.
 
-Coordinates are in single precision, like the stored frames: they are at most 150 where the spacing of such numbers is
-1e-5, and errors do not grow, as every step projects anew. The kernels take float64 as well. They release the
-interpreter's lock: threads run them side by side. Lengths are in bead diameters, and the friction of a bead is one.
+Coordinates are in single precision, like the stored frames. They are at most 150, where the spacing of such numbers is
+1e-5, and errors do not grow, because every step projects anew. The kernels take float64 as well. They release the
+interpreter's lock, so that threads run them side by side. Lengths are in bead diameters, and the friction of a bead is
+one.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ import numpy as np
 from setclosure.compiled import compiled
 
 TILE = 16
-"""Beads whose distances to one bead are computed together: the width of a vector of single precision."""
+"""The number of beads whose distances to one bead are computed together, as a vector of single precision."""
 
 ROD_TOLERANCE = np.float32(1e-4)
-"""Largest error of a rod's length after a step."""
+"""The largest error of a rod's length after a step."""
 
 MOST_ITERATIONS = 60
-"""Of Newton's method. Steps of 0.02 need 3 to 4, one in a million 11, and each further one is three times rarer."""
+"""The number of iterations after which Newton's method gives up.
+
+Steps of 0.02 need 3 to 4, one in a million 11, and each further iteration is three times rarer."""
 
 _F, _I, _U, _W = np.float32, np.int32, np.uint32, np.uint64
 _ONE, _HALF, _TWO, _TINY = _F(1.0), _F(0.5), _F(2.0), _F(1e-12)
@@ -53,11 +56,11 @@ def counted_bits(keys: Any, counter: Any, bits: Any) -> None:
 
 @compiled
 def normals(halves: Any, out: Any) -> None:
-    """Independent standard normal numbers ``out`` (n,) float32 from n/2 random words, given as ``halves`` (n,) uint32.
+    """Fill ``out`` (n,) float32 with independent standard normal numbers from random words, ``halves`` (n,) uint32.
 
-    Box and Muller's method: one half of a word gives the radius √(−2 log u), and 30 bits of the other an angle in the
-    first quadrant, taken from its diagonal, so that short series suffice; the last two bits are the signs. The
-    functions of the library would keep the loops from being vectorised.
+    The method is that of Box and Muller. One half of a word gives the radius √(−2 log u), and 30 bits of the other half
+    an angle in the first quadrant, taken from its diagonal, so that short series suffice; the last two bits are the
+    signs. The functions of the library would keep the loops from being vectorised.
     """
     n = len(halves) // 2
     for k in range(n):
@@ -81,7 +84,10 @@ def normals(halves: Any, out: Any) -> None:
 
 @compiled
 def tile_boxes(x: Any, N: int, low: Any, high: Any) -> None:
-    """Least and largest coordinates of the beads of each tile, ``low`` and ``high`` (3, tiles), for ``x`` (3, ≥ N)."""
+    """Write the least and largest coordinates of the beads ``x`` (3, ≥ N) of each tile to ``low`` and ``high``.
+
+    Both have the shape (3, tiles).
+    """
     for k in range(3):
         for tile in range(low.shape[1]):
             least = most = x[k, tile * TILE]
@@ -92,7 +98,7 @@ def tile_boxes(x: Any, N: int, low: Any, high: Any) -> None:
 
 @compiled
 def remove_overlaps(x: Any, N: int, low: Any, high: Any, near: Any, push: Any) -> int:
-    """Move beads i and j with j > i + 1 that are closer than 1 apart, each by half of what is missing.
+    """Move beads i and j with j > i + 1 that are closer than 1 apart, each by half of their overlap.
 
     All moves are computed from the same positions, then added, so the order of the pairs does not matter.
 
@@ -103,20 +109,20 @@ def remove_overlaps(x: Any, N: int, low: Any, high: Any, near: Any, push: Any) -
     N : int
         Beads.
     low, high, near, push : array
-        Space for the boxes of the tiles, ``(3, P / TILE)`` each, for counts, ``(N,)`` int32, and for the moves, of the
-        shape of ``x``.
+        Work space for the boxes of the tiles, ``(3, P / TILE)`` each, for counts, ``(N,)`` int32, and for the moves,
+        of the shape of ``x``.
 
     Returns
     -------
     int
-        Overlaps that were found.
+        The number of overlaps that were found.
     """
     tile_boxes(x, N, low, high)
     push[:] = 0
     found = 0
     px, py, pz = x[0], x[1], x[2]
     near[:] = 0
-    for k in range(2, 2 + TILE):  # the next beads along the chain: where most overlaps are
+    for k in range(2, 2 + TILE):  # most overlaps are with the next beads along the chain
         for i in range(N):
             dx, dy, dz = px[i + k] - px[i], py[i + k] - py[i], pz[i + k] - pz[i]
             near[i] += _I(dx * dx + dy * dy + dz * dz < _ONE)
@@ -139,7 +145,7 @@ def remove_overlaps(x: Any, N: int, low: Any, high: Any, near: Any, push: Any) -
 
 @compiled
 def _gap(low: Any, high: Any, a: int, b: int) -> Any:
-    """Largest gap, over the axes, between the boxes of two tiles; negative if they meet."""
+    """Give the largest gap, over the axes, between the boxes of two tiles; it is negative if they meet."""
     gap = max(low[0, a] - high[0, b], low[0, b] - high[0, a])
     gap = max(gap, low[1, a] - high[1, b], low[1, b] - high[1, a])
     return max(gap, low[2, a] - high[2, b], low[2, b] - high[2, a])
@@ -147,7 +153,7 @@ def _gap(low: Any, high: Any, a: int, b: int) -> Any:
 
 @compiled
 def _gap_of_bead(low: Any, high: Any, b: int, x: Any, y: Any, z: Any) -> Any:
-    """Largest gap, over the axes, between a bead's centre and the box of tile b."""
+    """Give the largest gap, over the axes, between a bead's centre and the box of tile b."""
     gap = max(low[0, b] - x, x - high[0, b], low[1, b] - y)
     return max(gap, y - high[1, b], low[2, b] - z, z - high[2, b])
 
@@ -158,7 +164,7 @@ def _push_from(x: Any, i: int, first: int, least: int, push: Any) -> int:
     px, py, pz = x[0], x[1], x[2]
     xi, yi, zi = px[i], py[i], pz[i]
     near = 0
-    for j in range(first, first + TILE):  # vectorised, and mostly all that happens
+    for j in range(first, first + TILE):  # this loop is vectorised, and mostly finds nothing
         dx, dy, dz = px[j] - xi, py[j] - yi, pz[j] - zi
         near += 1 if dx * dx + dy * dy + dz * dz < _ONE else 0
     if near == 0:
@@ -182,10 +188,10 @@ def _push_from(x: Any, i: int, first: int, least: int, push: Any) -> int:
 
 @compiled
 def solve_rods(off: Any, right: Any, ahead: Any, factor: Any, out: Any) -> None:
-    """Solve the symmetric tridiagonal system with 2 on the diagonal and ``off`` (n − 1,) beside it: ``out`` (n,).
+    """Solve the symmetric tridiagonal system with 2 on the diagonal and ``off`` (n − 1,) beside it.
 
-    Rows are eliminated from both ends towards the middle: two chains of divisions that do not wait for each other.
-    ``right`` (n,) is the right-hand side; ``ahead`` and ``factor`` (n,) are space.
+    Rows are eliminated from both ends towards the middle, by two chains of divisions that do not wait for each other.
+    ``right`` (n,) is the right-hand side, ``out`` (n,) the solution; ``ahead`` and ``factor`` (n,) are work space.
     """
     n = len(right)
     middle = n // 2
@@ -216,11 +222,11 @@ def solve_rods(off: Any, right: Any, ahead: Any, factor: Any, out: Any) -> None:
 
 @compiled
 def project_rods(x: Any, N: int, rods: Any, space: Any) -> int:
-    """Move the beads along their rods until every rod has length 1: Newton's method.
+    """Move the beads along their rods, by Newton's method, until every rod has length 1.
 
-    One iteration: with unit vectors u_i along the rods as they are now, of lengths l_i, solve
-    2 λ_i − (u_i·u_{i−1}) λ_{i−1} − (u_i·u_{i+1}) λ_{i+1} = l_i − 1 and move bead i by λ_i u_i − λ_{i−1} u_{i−1}.
-    Directions that stay those of the step's start (SHAKE) often have no solution at all after moves as long as here.
+    An iteration takes the unit vectors u_i along the rods as they are then, of lengths l_i, solves
+    2 λ_i − (u_i·u_{i−1}) λ_{i−1} − (u_i·u_{i+1}) λ_{i+1} = l_i − 1 and moves bead i by λ_i u_i − λ_{i−1} u_{i−1}.
+    With the directions of the step's start (SHAKE) there is often no solution after moves as long as here.
 
     Parameters
     ----------
@@ -229,14 +235,14 @@ def project_rods(x: Any, N: int, rods: Any, space: Any) -> int:
     N : int
         Beads.
     rods : array
-        Space for the rods, ``(3, N − 1)``.
+        Work space for the rods, ``(3, N − 1)``.
     space : array
-        Space for the linear system, ``(6, N − 1)``.
+        Work space for the linear system, ``(6, N − 1)``.
 
     Returns
     -------
     int
-        Iterations, or −1 if :data:`MOST_ITERATIONS` did not suffice.
+        The number of iterations, or −1 if :data:`MOST_ITERATIONS` did not suffice.
     """
     n = N - 1
     error, scale, off, ahead, factor, force = space[0], space[1], space[2, : n - 1], space[3], space[4], space[5]
@@ -264,7 +270,7 @@ def project_rods(x: Any, N: int, rods: Any, space: Any) -> int:
 
 @compiled
 def _measure_rods(x: Any, rods: Any, error: Any, scale: Any) -> int:
-    """Write the rods (3, n), their lengths less 1 and one over their lengths (n,); count those that are wrong."""
+    """Write the rods (3, n), their lengths less 1 and one over their lengths (n,), and count the wrong ones."""
     dx, dy, dz = rods[0], rods[1], rods[2]
     for k in range(3):
         place, rod = x[k], rods[k]
@@ -275,7 +281,7 @@ def _measure_rods(x: Any, rods: Any, error: Any, scale: Any) -> int:
         error[i], scale[i] = length - _ONE, _ONE / length
     wrong = 0
     for i in range(len(error)):
-        wrong += 0 if abs(error[i]) <= ROD_TOLERANCE else 1  # NaN is wrong too
+        wrong += 0 if abs(error[i]) <= ROD_TOLERANCE else 1  # NaN is wrong, too
     return wrong
 
 
@@ -283,36 +289,36 @@ def _measure_rods(x: Any, rods: Any, error: Any, scale: Any) -> int:
 def brownian_frames(
     start: Any, rate: Any, noise: Any, time_step: Any, stride: int, repel: bool, keys: Any, until: Any, frames: Any
 ) -> Any:
-    """Brownian dynamics of a chain in planar elongational flow; every ``stride``-th state goes to ``frames``.
+    """Simulate a chain in planar elongational flow, and write every ``stride``-th state to ``frames``.
 
-    One step: x ← x + Δt ε̇ (x, −y, 0) + noise · √(2 Δt) ξ for each bead, then overlaps are removed once, then the rods
-    get their lengths back. The mean of the beads is taken to the origin at every frame: it is carried away by the
-    flow and changes nothing else.
+    A step is x ← x + Δt ε̇ (x, −y, 0) + noise · √(2 Δt) ξ for each bead; then overlaps are removed once, and then the
+    rods get their lengths back. The mean of the beads is moved to the origin at every frame, because the flow carries
+    it away and it changes nothing else.
 
     Parameters
     ----------
     start : array
-        Beads ``(N, 3)``; its dtype is that of the computation.
+        Beads ``(N, 3)``, in the dtype of the computation.
     rate, noise, time_step : float
-        ε̇; the square root of kT; Δt.
+        Rate of the flow ε̇; the square root of kT; step Δt.
     stride : int
         Steps from one frame to the next.
     repel : bool
         Whether overlaps are removed.
     keys : array
-        Key of the stream of random numbers, ``(2,)`` uint64.
+        Keys of the stream of random numbers, ``(2,)`` uint64.
     until : float
-        Stop at the first frame with this extension; infinity for never.
+        The extension at which the simulation stops, after the first frame that has it; infinity for never.
     frames : array
-        ``(T, N, 3)`` float32, written.
+        Space for the frames, ``(T, N, 3)`` float32, which are written.
 
     Returns
     -------
     int
-        Frames that were written, the last with the extension ``until``; T if it was not reached. Negative: the rods
-        could not be kept after this many frames.
+        The number of frames that were written, the last with the extension ``until``; T if it was not reached. A
+        negative number means that the rods could not be kept after that many frames.
     array
-        Where the mean of the beads went before each frame, ``(T, 3)``.
+        The mean of the beads that was taken off at each frame, ``(T, 3)``.
     """
     N, T = len(start), len(frames)
     P = (N + TILE - 1) // TILE * TILE

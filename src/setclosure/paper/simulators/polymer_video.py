@@ -1,4 +1,4 @@
-"""A polymer as a video: the chain of :mod:`setclosure.paper.simulators.polymer`, seen as images or as its beads."""
+"""The polymer of :mod:`setclosure.paper.simulators.polymer` is seen as images, or as beads that may be numbered."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from setclosure.sets.features import Features
 from setclosure.trajectories.layout import Layout, Trajectory
 
 NUMBERED_BEADS = Features(4, names=("x", "y", "z", "place"))
-"""Beads with their place along the chain, which symmetry treats as a coordinate."""
+"""The features of a bead with its place along the chain, which symmetry treats as a coordinate."""
 
 
 @register("simulator", "polymer_video")
 class PolymerVideo(Polymer):
-    """:class:`Polymer` whose microstates are the images of its frames (A.5), as sets of pixels.
+    """A :class:`Polymer` whose microstates are the images of its frames, as sets of pixels (A.5).
 
     Examples
     --------
@@ -34,8 +34,8 @@ class PolymerVideo(Polymer):
 
     microstates: Literal["pixels", "beads", "numbered beads"] = Field(
         "pixels",
-        description="What a microstate is: the pixels of the image that are not white, the beads, or the beads with "
-        "their place along the chain as a fourth feature.",
+        description="Particles of a microstate: the pixels of the image that are not white, the beads, or the beads "
+        "with their place along the chain as a fourth feature.",
     )
     most_pixels: int = Field(MOST_PIXELS, ge=1, description="Pixels for which there is room in every frame.")
 
@@ -48,9 +48,16 @@ class PolymerVideo(Polymer):
         return beads if self.microstates == "beads" else replace(beads, features=NUMBERED_BEADS)
 
     def simulate(self, rng: np.random.Generator) -> Trajectory:
-        """Simulate one trajectory: pixels ``(T, N, 3)`` with counts, or beads, and their extension ``(T, 1)``.
+        """Simulate one trajectory of pixels ``(T, N, 3)`` with counts, or of beads, with extension ``(T, 1)``.
 
-        Numbered beads are ``(T, N, 4)``: a set still, but one that tells which bead follows which.
+        Numbered beads are ``(T, N, 4)``, a set that tells which bead follows which.
+
+        Raises
+        ------
+        SimulationError
+            If the rods could not be kept, or no candidate becomes a slow start.
+        MicrostateError
+            If a bead is beside the image, or a frame has more than ``most_pixels``.
         """
         if self.microstates == "pixels":
             return image_trajectory(self.run(self.initial(rng), rng, self.n_frames), self.times, self.most_pixels)
