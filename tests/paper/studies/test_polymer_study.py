@@ -9,13 +9,13 @@ import pytest
 import yaml
 from PIL import Image
 
-from setclosure.paper.published_polymers import SPLITS, read_polymers
 from setclosure.errors import ConfigurationError, SimulationError
-from setclosure.paper.images.pixel_sets import HEIGHT, WIDTH
-from setclosure.experiments.report.page import build_report
+from setclosure.evaluation.scores import distribution_metrics
 from setclosure.experiments.configuration import apply_overrides, configuration_file, parse_study, read_values
-from setclosure.evaluation.evaluate import distribution_metrics
 from setclosure.experiments.pipeline import evaluate, open_split, train
+from setclosure.experiments.report.page import build_report
+from setclosure.paper.images.pixel_sets import HEIGHT, WIDTH
+from setclosure.paper.published_polymers import SPLITS, read_polymers
 from setclosure.paper.reproduction.reproduce import reproduce
 from setclosure.paper.reproduction.unravelling import predict_left_out
 
@@ -23,8 +23,8 @@ SYSTEM = "{n_beads: 12, extension_rate: 0.1, frame_interval: 1.0, n_frames: 9, l
 OVERRIDES = [
     f"simulation.system={SYSTEM}",
     "simulation.trajectories={train: 6, validation: 2, each_test: 4}",
-    "model.drift.hidden=[16]",
-    "model.diffusion={name: full, hidden: [8]}",
+    "model.dynamics.drift.hidden=[16]",
+    "model.dynamics={name: euler_maruyama, diffusion: {name: full, hidden: [8]}}",
     "training.stage_one={steps: 4, batch_sets: 4, validation_sets: 4, steps_per_epoch: 4}",
     "training.stage_two={steps: 10, batch_pairs: 16, steps_per_epoch: 10}",
 ]
