@@ -73,5 +73,7 @@ def claim(
         raise error(f"{what} already. Resume it (resume=True, --resume), or choose another folder.")
     different = differences(before, now)
     if different:
-        raise error("\n".join([f"{what} that differs from what is wanted now:", *(f"  {d}" for d in different), remedy]))
+        raise error(
+            "\n".join([f"{what} that differs from what is wanted now:", *(f"  {d}" for d in different), remedy])
+        )
     return False

@@ -200,10 +200,11 @@ def run(
     study = load_study(config, set_)
     pipeline.require_trainable(study)  # hours before it is trained
     folder = pipeline.data_folder(study, data, out)
-    if folder is None:
-        study.open(None)  # data that are missing are told before a run folder is made
+    simulates = isinstance(study, SimulationStudy)
+    if not simulates:
+        study.open(folder)  # data that are missing are told before a run folder is made
     made = Run.create(study, out, resume)
-    if isinstance(study, SimulationStudy) and folder is not None:
+    if simulates and folder is not None:
         pipeline.simulate(study, folder, workers, scheduler)
     pipeline.train(study, folder, out, resume=True, run=made)
     pipeline.evaluate(out, folder)

@@ -75,4 +75,4 @@ class PolymerStudy(PaperStudy):
 
     def illustrate(self, model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:
         """Write a video of the first trajectory of a test, if its microstates are images."""
-        image_video(model, data, path.with_suffix(".gif"))
+        image_video(model, data, path.with_name(f"{path.name}.gif"))
