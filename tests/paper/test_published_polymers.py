@@ -9,12 +9,12 @@ import types
 import numpy as np
 import pytest
 
+from setclosure.trajectories import huggingface
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.paper.published_polymers import DATASET, SPLITS, read_polymers
 from setclosure.errors import DatasetError, MicrostateError, MissingExtraError
 from setclosure.paper.images.pixel_sets import images_of
 from setclosure.paper.images.render import render
-from setclosure.paper.published_polymers import DATASET, SPLITS, read_polymers
-from setclosure.trajectories import huggingface
-from setclosure.trajectories.dataset import TrajectoryDataset
 
 T, N = 6, 5
 TIMES = np.arange(T) * 10.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from setclosure.fit.training import FitSettings
 from setclosure.model.closure_model import ClosureModel
-from setclosure.observables.registered import get_observable
-from setclosure.paper.images.pixel_sets import PIXEL_BOX, pixel_sets
 from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Layout, Trajectory
+from setclosure.paper.images.pixel_sets import PIXEL_BOX, pixel_sets
+from setclosure.observables.registered import get_observable
+from setclosure.fit.training import FitSettings
 
 SIZE = {"image_height": 6, "image_width": 24}
 OPTIONS = {
