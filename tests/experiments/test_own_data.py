@@ -188,6 +188,22 @@ def test_several_seeds_have_mean_and_deviation_and_the_naive_predictions_have_no
     assert len(read(place / "two" / "permutation.json")["deviation"]["values"]) == 2
 
 
+def test_tests_that_a_list_encoder_cannot_read_are_left_out_and_if_none_is_left_that_is_told(tmp_path):
+    for name, n in (("train", 6), ("same", 6), ("more", 7)):
+        points = np.random.default_rng(n).normal(size=(4, 5, n, 2))
+        TrajectoryDataset.from_arrays(tmp_path / f"{name}.zarr", points, "extension", times=range(5))
+    small = {"encoder": {"width": 8}, "decoder": {"hidden": 8, "depth": 1}}
+    data = {"train": "train.zarr", "tests": {"same": "same.zarr", "more": "more.zarr"}}
+    model = {"method": "ae-aug", "closure_dim": 2, **small}
+    study = load_study(configuration(tmp_path / "my.yaml", data, model=model))
+    pipeline.train(study, None, tmp_path / "run")
+    assert set(pipeline.evaluate(tmp_path / "run", None)["skill"]) == {"same"}
+    study = load_study(tmp_path / "my.yaml", ["data.tests={more: %s}" % (tmp_path / "more.zarr")])
+    pipeline.train(study, None, tmp_path / "other")
+    with pytest.raises(RunError, match=r"reads lists of 6 particles, and no test has sets of that size\. Test it"):
+        pipeline.evaluate(tmp_path / "other", None)
+
+
 # ── what a configuration may say ──────────────────────────────────────────────────────────────────────────────
 
 

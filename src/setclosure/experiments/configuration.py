@@ -1,4 +1,4 @@
-"""Configuration files: YAML, checked against the study they name, with overrides from the command line."""
+"""Configuration files are YAML, checked against the study that they name, with overrides from the command line."""
 
 from __future__ import annotations
 

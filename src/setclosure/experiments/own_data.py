@@ -1,4 +1,4 @@
-"""The study of a user's own data: data sets on disk, whole or in parts of time."""
+"""The study of a user's own data takes data sets on disk, whole or in parts of time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from setclosure.settings import OptionsError, Settings
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 TAKEN = (TRAIN, VALIDATION, "permutation", "snapshots")
-"""Names that no test can have: of the data that a model is fitted to, and of files beside those of the tests."""
+"""No test can have these names: the data that a model is fitted to have them, and files beside those of the tests."""
 
 LONGEST_NAME = 200
-"""Bytes of the name of a test; file systems allow 255 with the ending."""
+"""The name of a test has at most so many bytes; file systems allow 255 with the ending."""
 
 
 class DataSource(Settings):

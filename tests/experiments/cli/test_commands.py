@@ -7,6 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
+from setclosure.experiments.cli.prediction import read_microstates
+from setclosure.sets.features import Features
+
 COMMANDS = {
     "simulate": ["CONFIG", "--out", "--set", "--workers"],
     "train": ["CONFIG", "--data", "--out", "--resume", "--set"],
@@ -151,6 +154,15 @@ def test_predict_takes_named_arrays(sc, tiny_run, start_file, tmp_path):
     status, _, err = sc("predict", model, "--initial", start, "--steps", 2, "--out", out)
     assert status == 2
     assert "['colour']" in err
+
+
+def test_microstates_in_a_file_have_the_features_of_the_model_and_their_cell(tmp_path):
+    features = Features.of(("x", "y", "vx", "vy"), ("position", "position", "vector", "vector"))
+    np.savez(tmp_path / "x0.npz", points=np.zeros((2, 3, 4)), cell=[5.0, 6.0], observables=[[1.0], [2.0]])
+    given = read_microstates(tmp_path / "x0.npz", features)
+    assert given["x"].roles == features
+    assert given["x"].cell.tolist() == [[[5.0, 0.0], [0.0, 6.0]]] * 2
+    assert given["observables"].tolist() == [[1.0], [2.0]]
 
 
 def test_samples_of_a_deterministic_model_are_refused(sc, tiny_run, start_file, tmp_path):

@@ -16,8 +16,8 @@ from setclosure.experiments.pipeline import evaluate, train
 from setclosure.experiments.report.page import build_report
 from setclosure.paper.images.pixel_sets import HEIGHT, WIDTH
 from setclosure.paper.published_polymers import SPLITS, read_polymers
+from setclosure.paper.reproduction.regression import predict_left_out
 from setclosure.paper.reproduction.reproduce import reproduce
-from setclosure.paper.reproduction.unravelling import predict_left_out
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 SYSTEM = "{n_beads: 12, extension_rate: 0.1, frame_interval: 1.0, n_frames: 9, lead_frames: 2, n_candidates: 12}"

@@ -29,11 +29,11 @@ from setclosure.experiments.cli.shared import (
 )
 
 COMMANDS = "setclosure.commands"
-"""Group of the entry points that add a command: the name, and a function with Typer's annotations."""
+"""Entry points of this group add commands: each has a name, and a function with Typer's annotations."""
 
 
 class _StopError(Exception):
-    """Ctrl-C, as something that the parser of the command line does not take for its own."""
+    """Ctrl-C was pressed: an error that the parser of the command line does not take for its own."""
 
 
 class _Commands(TyperGroup):
@@ -144,7 +144,7 @@ def predict(
         Path,
         typer.Option(
             "--initial",
-            help=".npy (N, d) or (B, N, d), .npz of sets, or .npz of points and their species, masses, observables.",
+            help=".npy (N, d) or (B, N, d), .npz of sets, or .npz of points, species, masses, cell, observables.",
             metavar="FILE",
         ),
     ],
