@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -104,7 +105,13 @@ def _explain(cls: type[BaseModel], error: ValidationError) -> list[str]:
 def _known_keys(cls: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     for part in path:
         field = cls.model_fields.get(str(part))
-        annotation = field.annotation if field else None
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            cls = annotation
+        cls = next(_sections(field.annotation), cls) if field else cls
     return list(cls.model_fields)
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Find the sections in the type of a field, such as ``Section``, ``Section | None`` or ``dict[str, Section]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections(argument)

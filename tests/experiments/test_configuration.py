@@ -6,11 +6,12 @@ import pytest
 import yaml
 
 from setclosure.errors import ConfigurationError
+from setclosure.experiments.configuration import load_study, save_study, set_method
+from setclosure.registry import names
 from setclosure.settings import Settings
-from setclosure.experiments.configuration import STUDIES, load_study, save_study, use_method
 
 ALL = sorted((Path(__file__).parents[2] / "configs").glob("*/*.yaml"))
-CONFIGS = [path for path in ALL if path.parent.name in STUDIES]  # those of figures are read by their own tests
+CONFIGS = [path for path in ALL if path.parent.name in names("study")]  # those of figures are read by their own tests
 
 
 def test_a_saved_study_is_read_as_it_was_with_every_default_written_out(tiny_study, tmp_path):
@@ -36,7 +37,7 @@ def test_overrides_reach_nested_keys_and_lists(tiny_config):
     study = load_study(
         tiny_config,
         [
-            "model.drift.hidden=[8, 8]",
+            "model.dynamics.drift.hidden=[8, 8]",
             "training.stage_two.learning_rate=1e-3",
             "model.encoder.width=24",
             "seeds=[3, 4]",
@@ -44,9 +45,9 @@ def test_overrides_reach_nested_keys_and_lists(tiny_config):
             "simulation.system.preset=paper-text",
         ],
     )
-    assert study.model.drift.hidden == (8, 8)
+    assert study.model.dynamics.drift.hidden == (8, 8)
     assert study.training.stage_two.learning_rate == 1e-3
-    assert study.model.encoder == {"width": 24}
+    assert study.model.encoder.width == 24
     assert study.seeds == (3, 4)
     assert study.training.stage_one.patience is None
     assert study.simulation.system.preset == "paper-text"
@@ -70,21 +71,21 @@ def test_an_unknown_key_in_any_section_is_named(tiny_config, tiny_study):
 
 
 def test_a_model_of_images_takes_no_weights_over():
-    values = {"model": {"method": "ours", "weight_feature": 2}}
-    use_method(values, "none")
+    values = {"model": {"method": "density", "weight_feature": 2}}
+    set_method(values, "none")
     assert values["model"]["weight_feature"] == 2
-    use_method(values, "cnn")
+    set_method(values, "cnn")
     assert "weight_feature" not in values["model"]
     values["model"]["weight_feature"] = 2
-    use_method(values, "cnn")
+    set_method(values, "cnn")
     assert values["model"]["weight_feature"] == 2  # a mistake that stays to be told
 
 
 def test_another_method_keeps_the_options_that_it_shares(tiny_config):
-    assert load_study(tiny_config, ["model.method=none"]).model.encoder == {}
+    assert load_study(tiny_config, ["model.method=none"]).model.encoder is None
     study = load_study(tiny_config, ["model.decoder.depth=1", "model.method=ae-aug"])  # the method comes first
-    assert study.model.encoder == {"width": 16}
-    assert study.model.decoder == {"hidden": 16, "depth": 1}
+    assert study.model.encoder.model_dump().items() >= {"name": "flat_mlp", "width": 16}.items()
+    assert study.model.decoder.model_dump().items() >= {"name": "pointwise_mlp", "hidden": 16, "depth": 1}.items()
 
 
 @pytest.mark.parametrize(
@@ -100,14 +101,17 @@ def test_another_method_keeps_the_options_that_it_shares(tiny_config):
         ("training.stage_one.learning_rate=fast", r"learning_rate: .*number.*; got 'fast'"),
         ("simulation.system.n_particles=2.5", r"n_particles: .*integer"),
         ("simulation.system.preset=releasd", r"preset: .*'released' or 'paper-text'.*; got 'releasd'"),
-        ("model.method=theirs", "unknown method; known methods: ours, .*none; got 'theirs'"),
+        ("model.method=densty", r"there is no method 'densty'\. Did you mean 'density'\? Known: ae-aug, .*none"),
+        ("model={method: densty, encoder: {width: 3}}", r"model\.method: there is no method 'densty'"),
+        ("model={method: densty, encoder: {}, decoder: {}, reconstruction: {}}", "model.method: there is no method"),
+        ("model.method=7", r"model\.method: .*7"),
         ("model={method: none, encoder: {width: 3}}", r"model\.encoder: method 'none' has no encoder"),
         ("model=7", "model: a section with keys is expected; got 7"),
         ("model=", "model: a section with keys is expected; got None"),
         ("seeds=[]", "seeds: "),
         ("seeds=[-1]", r"seeds\.0: .*got -1"),
         ("seeds=[1, 1]", "seeds must differ"),
-        ("study=polymers", "'study' is 'polymers'; expected one of: interacting_particles"),
+        ("study=polymers", "'study' is 'polymers'; expected .* 'data' .* one of: interacting_particles"),
         ("study=[1]", r"'study' is \[1\]"),
         ("model.closure_dim", "an override reads section.key=value"),
         ("=3", "an override reads section.key=value"),

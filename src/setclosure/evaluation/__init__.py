@@ -1,1 +1,1 @@
-"""Evaluation: rollouts of whole test sets, metrics, and the naive predictions that a model must beat."""
+"""Evaluation predicts whole tests, computes metrics, and sets naive predictions beside the model."""

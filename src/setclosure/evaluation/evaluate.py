@@ -1,4 +1,4 @@
-"""Evaluation of one model on one test: rollouts from X_0, metrics, and the naive predictions beside them."""
+"""One model is evaluated on one test: rollouts from X_0, metrics, and the naive predictions beside them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Array
 
 N_SAMPLES = 16
-"""Rollouts of each start of stochastic dynamics, for bands and means. Metrics of A.2 take the first of each."""
+"""Stochastic dynamics gives so many rollouts of each start, for bands and means; metrics of A.2 take the first."""
 
 N_PICKS = 3
-"""Test trajectories that are shown."""
+"""So many test trajectories are shown in detail."""
 
 N_CLOSURE_FRAMES = 16
-"""Frames of each trajectory at which the closure's rank is measured."""
+"""The rank of the closure is measured at so many frames of each trajectory."""
 
 Metrics = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Rollouts:
-    """Predictions of all usable trajectories of a test, each over its own frames.
+    """The predictions of all usable trajectories of a test, each over its own frames.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Rollouts:
 
     @property
     def mean(self) -> list[Array]:
-        """Mean of the samples, ``(T_m, o)``."""
+        """The mean of the samples of each trajectory, ``(T_m, o)``."""
         return [p.mean(axis=0) for p in self.predicted]
 
 
@@ -141,7 +141,7 @@ def evaluate(
     metrics : dict
         Of a deterministic model :func:`path_metrics`, of a stochastic one :func:`distribution_metrics`, each over the
         predicted frames; ``rmse`` and ``skill`` of the mean prediction; ``diverged`` and ``outside`` as numbers of
-        rollouts, ``warned`` as the number of X_0 that :meth:`ClosureModel.check` finds outside the training range; and
+        rollouts; ``warned`` as the number of X_0 that :meth:`ClosureModel.check` finds outside the training range; and
         of the closure of true microstates, ``effective_rank`` and ``closure_variance`` (the mean of its columns'
         variances), which are small if it has collapsed.
     of_naive : dict

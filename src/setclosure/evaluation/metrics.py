@@ -1,4 +1,4 @@
-"""Metrics of predicted observables (A.2): mean relative error, maximum mean discrepancy; and effective rank.
+"""The metrics of A.2 are computed here: mean relative error, maximum mean discrepancy; and the effective rank.
 
 Dimension letters: ``M`` trajectories, ``T`` frames, ``o`` observables. NumPy, in double precision.
 """
@@ -63,7 +63,7 @@ def mean_relative_error(truth: ArrayLike, predicted: ArrayLike) -> tuple[float, 
 
 
 def scaled_to_range(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> FloatArray:
-    """``values`` ``(*, o)`` mapped so that ``low`` becomes −1 and ``high`` becomes 1, column by column.
+    """Map ``values`` ``(*, o)`` so that ``low`` becomes −1 and ``high`` becomes 1, column by column.
 
     With the minimum and maximum of the *training* observables, :func:`mean_relative_error` of truth and
     prediction scaled so is ``mre_scaled``, the number that stands beside the tables of the paper.
@@ -157,7 +157,7 @@ def mmd(
 
 
 def moment_errors(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
-    """Mean and standard deviation over the trajectories, predicted against true, as they change in time.
+    """Compare mean and standard deviation over the trajectories, as they change in time.
 
     With the moments m and s of each frame and observable,
 
@@ -202,9 +202,9 @@ def moment_errors(truth: ArrayLike, predicted: ArrayLike) -> dict[str, float]:
 
 
 def effective_rank(z: ArrayLike) -> float:
-    """How many directions a cloud of closures uses: between 1 and c.
+    """Count the directions that a cloud of closures uses: a number between 1 and c.
 
-    The exponential of the entropy of the normalised eigenvalues of the covariance (Roy & Vetterli, EUSIPCO
+    It is the exponential of the entropy of the normalised eigenvalues of the covariance (Roy & Vetterli, EUSIPCO
     2007). A value well below the columns of the closure means that some of them are redundant or collapsed.
 
     Parameters

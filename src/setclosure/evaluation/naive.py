@@ -1,4 +1,4 @@
-"""Naive predictions: persistence, the mean path, and a linear fit from the first observables and the context."""
+"""Naive predictions need no model: persistence, the mean path, and a linear fit from the start and the context."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAIVE = ("persistence", "mean path", "linear fit")
 
 
 class NaivePredictions:
-    """Predictions of observables that need no model, fitted to training trajectories.
+    """The three naive predictions of observables, fitted to training trajectories.
 
     *Persistence* keeps the first observables. The *mean path* is the mean of the training trajectories as a function
     of the time since their first frame. The *linear fit* maps the first observables and the first context to the

@@ -108,7 +108,7 @@ def of_seeds(value: Any) -> list[Any]:
 
 
 def _exponent(value: float, digits: int) -> int:
-    """Power of ten of ``value`` after rounding to ``digits`` digits (9.999 is 1.00 × 10¹)."""
+    """Give the power of ten of ``value`` after rounding to ``digits`` digits (9.999 is 1.00 × 10¹)."""
     return int(f"{value:.{digits - 1}e}".split("e")[1])
 
 

@@ -1,4 +1,4 @@
-"""What the report shows of one trajectory: the effect of permutations, and decoded microstates."""
+"""The report shows two things of one trajectory: the effect of permutations, and decoded microstates."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from setclosure.seeds import torch_stream
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 N_PERMUTATIONS = 3
-"""Random orders of the particles that are compared."""
+"""So many random orders of the particles are compared."""
 
 GRID = 96
-"""Points of the density grid along each axis."""
+"""The grid of densities has so many points along each axis."""
 
 SNAPSHOTS = (0.0, 0.04, 0.12, 0.35, 1.0)
-"""Frames at which microstates are shown, as shares of a trajectory."""
+"""Microstates are shown at these shares of a trajectory."""
 
 
 def permutation_test(model: ClosureModel, data: TrajectoryDataset, path: Path) -> float:

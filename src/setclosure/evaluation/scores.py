@@ -1,4 +1,4 @@
-"""Scores of predicted observables, put together from metrics: of paths, of distributions, against naive ones."""
+"""Scores are put together from metrics: of single paths for dynamics without noise, of distributions with noise."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Experiments: studies and their configuration, run folders, the main job in pieces, report and command line."""
+"""An experiment is a study in a run folder: its configuration, the main job in pieces, report and command line."""

@@ -1,4 +1,4 @@
-"""Configuration files: YAML, checked against the study they name, with overrides from the command line."""
+"""Configuration files are YAML, checked against the study that they name, with overrides from the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from setclosure.errors import ConfigurationError
 from setclosure.experiments.own_data import with_whole_paths
 from setclosure.experiments.study import Study
 from setclosure.files import write_text
-from setclosure.model.methods import is_method
 from setclosure.model.specification import use_method
 from setclosure.registry import find, names
 
@@ -22,7 +21,7 @@ _PACKAGE = Path(__file__).parents[1]
 def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
     """Read a configuration file and apply ``section.key=value`` overrides.
 
-    Paths in the section ``data`` are relative to the file.
+    Paths in the section ``data`` are relative to the file, those of an override to the working directory.
 
     Raises
     ------
@@ -32,6 +31,7 @@ def load_study(path: str | Path, overrides: list[str] | None = None) -> Study:
     values = read_values(path)
     with_whole_paths(values, Path(path).parent)
     apply_overrides(values, overrides or [])
+    with_whole_paths(values, Path.cwd())  # of overrides: the others are whole already
     return parse_study(values, f"in {path}")
 
 
@@ -127,7 +127,7 @@ def apply_overrides(values: dict[str, Any], overrides: list[str]) -> None:
     Raises
     ------
     ConfigurationError
-        If an override reads otherwise, or its value is not YAML.
+        If an override reads otherwise, its value is not YAML, or it names no method.
     """
     for override in sorted(overrides, key=lambda text: not text.startswith("model.method=")):
         _apply(values, override)
@@ -143,7 +143,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigurationError(f"override '{override}': the value is not YAML: {error}") from error
-    if key == "model.method" and is_method(value):  # an unknown one is told by the section's own check
+    if key == "model.method" and isinstance(value, str):
         set_method(values, value)
     else:
         set_value(values, key, value)

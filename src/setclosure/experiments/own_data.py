@@ -1,4 +1,4 @@
-"""The study of a user's own data: data sets on disk, whole or in parts of time."""
+"""The study of a user's own data takes data sets on disk, whole or in parts of time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from setclosure.experiments.study import TRAIN, VALIDATION, Datasets, Study
 from setclosure.registry import register
 from setclosure.settings import OptionsError, Settings
 from setclosure.trajectories.dataset import TrajectoryDataset
+
+TAKEN = (TRAIN, VALIDATION, "permutation", "snapshots")
+"""No test can have these names: the data that a model is fitted to have them, and files beside those of the tests."""
+
+LONGEST_NAME = 200
+"""The name of a test has at most so many bytes; file systems allow 255 with the ending."""
 
 
 class DataSource(Settings):
@@ -58,11 +64,9 @@ class DataSettings(Settings):
 
     @model_validator(mode="after")
     def _nothing_leaks(self) -> DataSettings:
-        wrong = [name for name in self.tests if name in (TRAIN, VALIDATION) or "/" in name or name.startswith(".")]
+        wrong = [f"tests.{name}: {reason}" for name in self.tests if (reason := _no_test_name(name))]
         if wrong:
-            raise OptionsError(
-                [f"tests.{name}: this name is taken, or no name of a file; choose another" for name in wrong]
-            )
+            raise OptionsError(wrong)
         fitted = {TRAIN: self.train} | ({} if self.validation is None else {VALIDATION: self.validation})
         named = [*fitted.items(), *((f"tests.{name}", source) for name, source in self.tests.items())]
         for i, (name, source) in enumerate(named[: len(fitted)]):
@@ -95,6 +99,18 @@ class OwnDataStudy(Study):
             None if validation is None else validation.open(unfinished),
             {name: source.open(unfinished) for name, source in self.data.tests.items()},
         )
+
+
+def _no_test_name(name: str) -> str:
+    """Say why a test cannot have a name: its curves are a file of that name, beside others. Empty if it can."""
+    if name in TAKEN:
+        return f"this name is taken; choose another than {', '.join(TAKEN)}."
+    if not name or name.startswith(".") or set(name) & set("/\\\0") or len(name.encode()) > LONGEST_NAME:
+        return (
+            "this is no name of a file; choose one of at most "
+            f"{LONGEST_NAME} bytes that does not begin with a dot and has no slash."
+        )
+    return ""
 
 
 def with_whole_paths(values: dict[str, Any], folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""The main job in pieces: simulate, train, evaluate; each resumable, each reading only what the one before wrote."""
+"""The main job has three pieces, simulate, train and evaluate; each reads only what the one before wrote.
+
+Each can be resumed where it was stopped.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from setclosure.errors import ConfigurationError
+from setclosure.errors import ConfigurationError, RunError
 from setclosure.evaluation.evaluate import evaluate as evaluate_test
 from setclosure.evaluation.naive import NAIVE, NaivePredictions
 from setclosure.evaluation.pictures import permutation_test, snapshots
@@ -27,7 +30,7 @@ from setclosure.simulate.workers import Workers, open_workers
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 MADE = "provenance.json"
-"""In a data folder: which version of this program simulated there last, and on which machine."""
+"""This file of a data folder says which version of this program simulated there last, and on which machine."""
 
 
 def simulate(study: Study, folder: Path, workers: int | None = None, scheduler: str | None = None) -> None:
@@ -167,6 +170,13 @@ def evaluate(folder: Path, data: Path | None) -> dict[str, Any]:
     """Evaluate every seed of a run on its tests; write and return ``metrics.json``.
 
     A test of another number of particles is left out if the encoder reads a list of a fixed length.
+
+    Raises
+    ------
+    RunError
+        If a seed is not trained, the data are not those that the run was trained on, or no test can be read.
+    DatasetError
+        If data are missing or unfinished.
     """
     run = Run(folder)
     datasets = run.study.open(data)
@@ -208,6 +218,11 @@ def _evaluate_seed(
             model, data, naive, path.with_name(f"{test}.npz"), run.study.unit_range
         )
         run.study.illustrate(model, data, path)
+    if not rows:
+        raise RunError(
+            f"the encoder of {target} reads lists of {model.facts.kind.n_particles} particles, and no test has sets of "
+            "that size. Test it on such sets, or take a method whose encoder reads sets of any size."
+        )
     first = datasets.tests[next(iter(rows))]
     deviation = permutation_test(model, first, target / "evaluation" / "permutation.npz")
     snapshots(model, first, target / "evaluation" / "snapshots.npz")

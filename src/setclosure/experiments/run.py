@@ -1,4 +1,4 @@
-"""The run folder: its files, and the rule that it is never overwritten."""
+"""A run folder has the files of one run, and is never overwritten."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from setclosure.provenance import provenance, writer
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 SCHEMA = 2
-"""Version of the files of a run."""
+"""The version of the files of a run; a change of their layout raises it."""
 
 
 class Run:

@@ -1,4 +1,4 @@
-"""Studies: the whole configuration of a run, and where its data come from."""
+"""A study is the whole configuration of a run, and says where its data come from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRAIN, VALIDATION = "train", "validation"
 """Names of the data that a model is fitted to."""
 
 REPEAT = "_again"
-"""Ends the name of a split that is a second set of true trajectories of a test: not a test of its own."""
+"""The name of a second, independent set of true trajectories of a test ends so; that set is no test of its own."""
 
 
 @dataclass(frozen=True)

@@ -66,12 +66,12 @@ class ModelSettings(Settings):
         try:
             method = get_method(name)
         except ConfigurationError as error:
-            if all(part in values for part in PARTS):  # resolved: the name is a label
+            if all(part in values and _is_whole(values[part]) for part in PARTS):  # resolved: the name is a label
                 return values
             raise OptionsError([f"method: {error}"]) from error
         for part in PARTS:
             values[part] = _merged(getattr(method, part), values[part]) if part in values else getattr(method, part)
-            if values[part] is not None and getattr(method, part) is None and "name" not in _section(values[part]):
+            if getattr(method, part) is None and not _is_whole(values[part]):
                 raise OptionsError([f"{part}: method '{name}' has no {part}, so it takes no such options."])
         values.setdefault("dynamics_weight", method.dynamics_weight)
         if values["encoder"] is None:
@@ -108,6 +108,11 @@ class ModelSettings(Settings):
     def encoder_name(self) -> str:
         """The registered name of the encoder, ``"none"`` without one."""
         return self.encoder.part_name if self.encoder else "none"
+
+
+def _is_whole(section: Any) -> bool:
+    """Tell whether a section says by itself which part it is, or that there is none."""
+    return section is None or "name" in _section(section)
 
 
 def _section(value: Any) -> dict[str, Any]:

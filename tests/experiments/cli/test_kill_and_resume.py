@@ -17,7 +17,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"
 
 def start(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "setclosure.experiments.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "setclosure", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

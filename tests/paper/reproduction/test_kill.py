@@ -22,7 +22,7 @@ LONGER = "training.stage_two={steps: 400, batch_pairs: 16, steps_per_epoch: 10, 
 def _command(folder):
     changes = [f"--set={override}" for override in [*OVERRIDES, LONGER]]
     return [
-        sys.executable, "-m", "setclosure.experiments.cli.main", "reproduce", "table3", "--seeds", "0", "--jobs", "2",
+        sys.executable, "-m", "setclosure", "reproduce", "table3", "--seeds", "0", "--jobs", "2",
         "--out", folder / "results", "--work", folder / "work", *changes,
     ]  # fmt: skip
 

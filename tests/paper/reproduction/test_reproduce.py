@@ -22,7 +22,7 @@ OVERRIDES = [
         for key, value in TINY["simulation"].items()
     ),
     "model.encoder.width=16",
-    "model.drift.hidden=[16]",
+    "model.dynamics.drift.hidden=[16]",
     "training.stage_one={steps: 10, batch_sets: 4, validation_sets: 8, steps_per_epoch: 10}",
     "training.stage_two={steps: 10, batch_pairs: 16, steps_per_epoch: 10, views: 1}",
 ]

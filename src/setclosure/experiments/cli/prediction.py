@@ -1,4 +1,4 @@
-"""Reading initial microstates from a file, predicting, writing the rollouts."""
+"""``setclosure predict`` reads initial microstates from a file, predicts, and writes the rollouts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from setclosure.experiments.run import Run
 from setclosure.files import write_arrays
 from setclosure.model.closure_model import ClosureModel
 from setclosure.model.range_check import RangeCheck
+from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateBatch
 
 
@@ -22,7 +23,7 @@ def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **op
 
     ``options`` are those of :meth:`ClosureModel.predict`.
     """
-    given = read_microstates(initial)
+    given = read_microstates(initial, model.facts.kind.features)
     prediction = model.predict(given.pop("x"), steps, **given, **options)
     write_arrays(
         out,
@@ -70,11 +71,18 @@ def parse_context(given: list[str] | None) -> dict[str, float] | None:
         raise ConfigurationError(f"--context reads name=number, as in temperature=300; got {given}.") from error
 
 
-def read_microstates(path: Path) -> dict[str, Any]:
-    """Microstates ``x``, and ``observables`` if they are given, of a ``.npy`` or ``.npz`` file.
+def read_microstates(path: Path, features: Features) -> dict[str, Any]:
+    """Read microstates ``x``, and ``observables`` if they are given, from a ``.npy`` or ``.npz`` file.
 
-    A ``.npy`` holds ``(N, d)`` or ``(B, N, d)``. A ``.npz`` with an array ``points`` may have ``species``, ``masses``
-    and ``observables`` beside it; any other holds one array for each set, in the order of their names.
+    A ``.npy`` holds ``(N, d)`` or ``(B, N, d)``. A ``.npz`` with an array ``points`` may have ``species``, ``masses``,
+    ``cell`` and ``observables`` beside it; any other holds one array for each set, in the order of their names.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    features : Features
+        The features of the particles that the model was trained on.
 
     Raises
     ------
@@ -98,22 +106,30 @@ def read_microstates(path: Path) -> dict[str, Any]:
         ) from error
     if "points" not in arrays:
         return {"x": list(arrays.values())}
-    unknown = arrays.keys() - {"points", "species", "masses", "observables"}
+    of_particles = {"species", "masses", "cell"}
+    unknown = arrays.keys() - {"points", "observables"} - of_particles
     if unknown:
         raise MicrostateError(
-            f"{path} has arrays {sorted(unknown)} beside 'points'; expected species, masses or observables."
+            f"{path} has arrays {sorted(unknown)} beside 'points'; expected species, masses, cell or observables."
         )
-    x = MicrostateBatch.from_arrays(arrays["points"], arrays.get("species"), arrays.get("masses"))
+    given = {name: arrays[name] for name in of_particles & arrays.keys()}
+    x = MicrostateBatch.from_arrays(arrays["points"], **given, features=features)
     return {"x": x} | ({"observables": arrays["observables"]} if "observables" in arrays else {})
 
 
 def _without_pickle(error: Exception) -> str:
-    """What NumPy said, but for its advice to allow pickles: they can run code. It takes any other file for one."""
+    """Leave NumPy's advice to allow pickles out of its message: they can run code, and it takes any file for one."""
     return "it is another kind of file, or holds Python objects" if "allow_pickle" in str(error) else str(error)
 
 
 def find_model(folder: Path, seed: int | None) -> ClosureModel:
-    """The model in a folder, or that of a training seed of a run."""
+    """Load the model in a folder, or that of a training seed of a run.
+
+    Raises
+    ------
+    RunError
+        If a run has no such seed or it is not trained, or a seed is named for a single model.
+    """
     if (folder / "model.json").is_file():
         if seed is not None:
             raise RunError(f"{folder} is one model, and not a run with training seeds; leave --training-seed out.")

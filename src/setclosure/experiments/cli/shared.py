@@ -1,4 +1,4 @@
-"""Options and output that all commands share, those of plugins included."""
+"""All commands share these options and this output, those of plugins included."""
 
 from __future__ import annotations
 

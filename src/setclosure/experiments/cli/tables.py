@@ -19,7 +19,7 @@ from setclosure.evaluation.table import in_order, metric_of, unit_of
 from setclosure.files import read_json
 
 WIDTH = 100
-"""Columns of a terminal that a table must fit; tests that do not fit beside each other go below each other."""
+"""A table fits a terminal of so many columns; tests that do not fit beside each other go below each other."""
 
 MODEL, BEST = "model", " ◂"
 

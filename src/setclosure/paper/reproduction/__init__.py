@@ -1,1 +1,1 @@
-"""The paper's tables and figures, each made from nothing by one command."""
+"""The paper's tables and figures are made here, each from nothing by one command."""

@@ -1,4 +1,4 @@
-"""Figures 6, 7 and 9: mean and spread of every observable over time, predicted by some methods and true."""
+"""Figures 6, 7 and 9 show mean and spread of every observable over time, predicted by some methods and true."""
 
 from __future__ import annotations
 
@@ -19,25 +19,26 @@ from setclosure.paper.reproduction.pieces import Piece, RunPiece
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 Pictures = Callable[[Any, RunPiece, list[str]], None]
-"""Draws the upper part of a figure: a subfigure, the piece of the first method and seed, and the splits."""
+"""A function that draws the upper part of a figure into a subfigure, from the piece of the first method and seed and
+the names of the tests."""
 
 
 @dataclass(frozen=True)
 class Bands:
-    """Mean and one standard deviation over trajectories of each observable, predicted and true, below some pictures.
+    """A figure of bands: mean and one standard deviation over trajectories, predicted and true, below some pictures.
 
     Attributes
     ----------
     study : str
-        Whose runs are shown.
+        The study whose runs are shown.
     title : str
         One line about it.
     methods : tuple of str
-        Rows of its numbers, and lines of the figure.
+        The methods that are compared: a row of the table and a line of the figure each.
     splits : tuple of str
-        Beginnings of the names of the tests that it shows.
+        Tests whose names begin with one of these are shown.
     pictures : callable or None
-        What stands above.
+        A function that draws pictures above the bands.
     """
 
     study: str
@@ -49,11 +50,11 @@ class Bands:
     printed_metric: str = "inside_band"
 
     def pieces(self, order: Order) -> list[Piece]:
-        """The runs of the compared methods."""
+        """List the runs of the compared methods."""
         return list(self._table(order).pieces(order))
 
     def show(self, order: Order) -> Content:
-        """The metrics of every test and seed; the picture of the first seed."""
+        """Give the metrics of every test and seed, and draw the figure of the first seed."""
         table = self._table(order)
         content = table.show(order)
         firsts: dict[str, RunPiece] = {}
@@ -106,7 +107,7 @@ def _panel(axes: Axes, runs: Mapping[str, LoadedRun], split: str, row: int) -> N
 
 
 def _band(axes: Axes, times: np.ndarray, paths: np.ndarray, name: str, tone: str, style: str) -> None:
-    """Mean over trajectories ``(M, T)``, and one standard deviation around it."""
+    """Draw the mean over trajectories ``(M, T)``, and one standard deviation around it."""
     mean, sd = paths.mean(axis=0), paths.std(axis=0, ddof=1)
     axes.fill_between(times, mean - sd, mean + sd, color=tone, alpha=0.14, linewidth=0)
     axes.plot(times, mean, style, color=tone, linewidth=1.6, label=name)
@@ -116,14 +117,14 @@ def _band(axes: Axes, times: np.ndarray, paths: np.ndarray, name: str, tone: str
 
 
 def snapshots(upper: Any, piece: RunPiece, splits: list[str]) -> None:
-    """Particles of the first test over the decoded density, at some times."""
+    """Draw the particles of the first test over the decoded density, at some times."""
     arrays = load_run(piece.folder).snapshots
     for f, axes in enumerate(upper.subplots(1, len(arrays["frames"]), squeeze=False).flat):
         draw_microstate(axes, arrays, f)
 
 
 def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
-    """Frames 0, 100, 200 and 300 of the first trajectory of every test, or four of a shorter trajectory."""
+    """Draw frames 0, 100, 200 and 300 of the first trajectory of every test, or four of a shorter trajectory."""
     datasets = [piece.study.open_split(piece.data, split) for split in splits]
     frames = shown_frames(datasets[0].max_frames, 4)
     longest = [longest_chain(data) for data in datasets]
@@ -137,17 +138,17 @@ def images(upper: Any, piece: RunPiece, splits: list[str]) -> None:
 
 
 def shown_frames(n_frames: int, n: int, spacing: int = 100) -> np.ndarray:
-    """Indices of ``n`` frames, ``spacing`` apart; of a shorter trajectory evenly, and no more than it has."""
+    """List ``n`` frames that are ``spacing`` apart, or closer so that a shorter trajectory has them all."""
     return np.unique(np.linspace(0, min(spacing * (n - 1), n_frames - 1), n).round().astype(int))
 
 
 def longest_chain(data: TrajectoryDataset) -> float:
-    """The largest extension of a data set."""
+    """Find the largest extension of a data set."""
     return float(max(z[:, 0].max() for z in data.observables()))
 
 
 def draw_image(axes: Axes, data: TrajectoryDataset, trajectory: int, frame: int, longest: float) -> None:
-    """A microstate of pixels as the image that it is, or of beads seen along z; as wide as the ``longest`` chain."""
+    """Draw a microstate as wide as the ``longest`` chain: pixels as the image that they are, beads as seen along z."""
     points = data.microstates(np.array([trajectory]), np.array([frame])).points.numpy()
     if data.layout.ragged:
         image = images_of(points, np.array([points.shape[1]]), HEIGHT, WIDTH)[0]

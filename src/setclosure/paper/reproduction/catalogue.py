@@ -1,4 +1,4 @@
-"""Every table and figure of the paper that can be made, and what the paper prints of it."""
+"""The catalogue lists every table and figure that can be made, with the numbers that the paper prints of it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ POLYMER = "polymer"
 STARTS = ("fast", "medium", "slow")
 TESTS = tuple(Column(split, split) for split in ("in_dst", "diff_init", "diff_n"))
 SWEEP_BUDGET = {"training.stage_one.steps": 1500, "training.stage_two.steps": 6000, "training.stage_two.views": 1}
-"""A third of the training of Table 1, for tables of many models that differ in one setting."""
+"""Tables of many models that differ in one setting train each of them a third as long as Table 1 does."""
 
 OURS = {"in_dst": (5.19e-5, 0.25e-5), "diff_init": (4.38e-4, 0.19e-4), "diff_n": (5.22e-5, 0.46e-5)}
-"""Our method as Tables 1 and 3 of the paper print it."""
+"""The row of the paper's own method in its Tables 1 and 3: test → mean and standard deviation."""
 
 TRANSIENT = {"training.stage_two.transient_share": 0.5}
-"""Methods gain or lose by it: each has it as it does better on development data (the table ``baselines``)."""
+"""Stage two draws half of its pairs where the observable changes fast. Some methods gain and others lose by that, so a
+method has this setting if it does better with it on development data (the table ``baselines``)."""
 
 DEVELOPMENT = tuple(Column(c.name, c.split, {"simulation.seed": 90001}) for c in TESTS)
-"""The same tests on simulations of their own, for choices: the data of Table 1 must not take part in any."""
+"""The tests of Table 1 on other simulations. Settings are chosen by these, so that the data of Table 1 take part in no
+choice."""
 
 POINTWISE = ("ae-aug", "ae-inve", "ae-inve-cd")
 SYMMETRIES = ("none", "translation", "euclidean")
@@ -39,7 +41,7 @@ ONE_CHANGE: tuple[tuple[str, Any], ...] = (
     ("training.stage_two.transient_share", 0.5),
     ("training.stage_two.learning_rate", 2e-3),
 )
-"""Each differs from the configuration in one key."""
+"""Rows of the table ``what-helps``: each changes one key of the configuration."""
 
 MORE_CHAINS = {"simulation.trajectories.train": 240}
 NUMBERED_BEADS = {"simulation.system.microstates": "numbered beads"}
@@ -49,11 +51,11 @@ POLYMER_CHANGES: tuple[tuple[str, Any], ...] = (
     ("model.bandwidth", 0.3),
     *MORE_CHAINS.items(),
 )
-"""Likewise, of the polymer's."""
+"""Rows of the table ``slow``: each changes one key of the polymer's configuration."""
 
 
 def _changed(changes: tuple[tuple[str, Any], ...]) -> tuple[Row, ...]:
-    """Rows of our method, each with one key changed."""
+    """Make rows of the paper's method, each with one key changed."""
     return tuple(Row("density", {key: value}, f"{key}={value}") for key, value in changes)
 
 

@@ -1,4 +1,4 @@
-"""The command ``setclosure reproduce``: tables and figures of the paper, made from nothing."""
+"""The command ``setclosure reproduce`` makes tables and figures of the paper from nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reproduce(
     set_: Set = None,
     list_: Annotated[bool, typer.Option("--list", help="Show what there is to reproduce.")] = False,
 ) -> None:
-    """Make a table or figure of the paper from nothing; what is there already, is used, and a killed run goes on."""
+    """Make a table or figure of the paper from nothing; what is there already is used, and a killed run goes on."""
     from setclosure.paper.reproduction.reproduce import reproduce as make
 
     if list_ or name is None:

@@ -1,4 +1,4 @@
-"""What a table or a figure of the paper is here: what is trained for it, and what is shown of that."""
+"""An exhibit is a table or a figure of the paper: it says what is trained for it, and what is shown of that."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ from setclosure.paper.reproduction.truth import TRUTH, TruthPiece
 
 Scale = str
 SCALES = ("demo", "laptop", "paper")
+"""Sizes at which an exhibit can be made; each study has a configuration for each."""
+
 Values = dict[str, dict[str, dict[str, list[float]]]]
 """Row → column → metric → one value for each seed."""
+
 Printed = Mapping[str, Mapping[str, tuple[float, float]]]
 """Row → column → mean and standard deviation, as the paper prints them."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What was asked for: a scale, seeds, a place for the work, and changes to every configuration.
+    """An order says what the user asked for: a scale, seeds, a folder for the work, and changes to configurations.
 
     Attributes
     ----------
@@ -41,7 +44,7 @@ class Order:
     seeds : tuple of int or None
         Training seeds; None takes the exhibit's own.
     work : Path
-        Where data and runs are made, and found again.
+        The folder in which data and runs are made, and found again.
     overrides : tuple of str
         ``section.key=value``, as on the command line.
     """
@@ -52,7 +55,7 @@ class Order:
     overrides: tuple[str, ...] = ()
 
     def study(self, name: str, method: str, changes: Mapping[str, Any]) -> SimulationStudy:
-        """The configuration ``configs/<name>/<scale>.yaml`` with another method and some changes."""
+        """Read the configuration ``configs/<name>/<scale>.yaml`` with another method and some changes."""
         file = configuration_file(name, self.scale)
         values = read_values(file)
         apply_overrides(values, list(self.overrides))
@@ -64,16 +67,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Content:
-    """What an exhibit shows.
+    """The content of an exhibit: numbers, a picture and notes.
 
     Attributes
     ----------
     columns : list of str
-        In order.
+        The names of the columns, in order.
     values : dict
-        The numbers of every seed; a column that a row lacks is not applicable.
+        The numbers of every seed; a column that a row lacks does not apply to it.
     seeds : tuple of int
-        Whose values they are.
+        The training seeds whose values they are, in order.
     figure : matplotlib Figure or None
         The picture.
     notes : list of str
@@ -88,26 +91,26 @@ class Content:
 
 
 class Exhibit(Protocol):
-    """A table or a figure."""
+    """The protocol of tables and figures."""
 
     @property
     def title(self) -> str:
-        """One line about it."""
+        """The title, one line."""
 
     @property
     def printed(self) -> Printed:
-        """What the paper prints of it; empty if that is a picture alone."""
+        """The numbers that the paper prints; empty if it shows a picture alone."""
 
     @property
     def printed_metric(self) -> str:
-        """Which of our metrics stands beside it."""
+        """The name of the metric that is compared with the printed numbers."""
 
     def pieces(self, order: Order) -> Sequence[Piece]:
-        """What must be trained for it."""
+        """List the pieces of work that must be finished before it can be shown."""
         ...
 
     def show(self, order: Order) -> Content:
-        """Numbers and picture, from finished pieces."""
+        """Make numbers and picture from finished pieces."""
         ...
 
 
@@ -124,9 +127,9 @@ def ours(method: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: a method, what is changed in its configuration, and a name if the method's does not tell it.
+    """A row of a table: a method, changes of its configuration, and a label if the method's name does not say all.
 
-    The method ``truth`` is none: its row compares true trajectories with others (:class:`TruthPiece`).
+    The name ``truth`` stands for no method: its row compares true trajectories with others (:class:`TruthPiece`).
     """
 
     method: str
@@ -135,13 +138,13 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What the table calls it: the paper's own method is ours."""
+        """The name in the table, where the paper's own method is ``ours``."""
         return self.label or ours(self.method)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: a test split, and what is changed in the training for it."""
+    """A column of a table: a test, and changes of the configuration for it."""
 
     name: str
     split: str
@@ -157,13 +160,13 @@ class Table:
     title : str
         One line about it.
     study : str
-        Whose configurations it changes.
+        The study whose configurations it changes.
     rows, columns : tuple
-        A cell is the model of its row and column, tested on the column's split.
+        A cell has the model that is trained with the changes of its row and column, and the column's test.
     printed : dict
-        What the paper prints.
+        The numbers that the paper prints.
     printed_metric : str
-        The metric that stands beside it.
+        The metric that is compared with them.
     budgets : dict
         By scale, changes for all cells, where a table can do with less training than its study's configuration.
     seeds : dict
@@ -180,7 +183,7 @@ class Table:
     seeds: Mapping[Scale, tuple[int, ...]] = field(default_factory=dict)
 
     def pieces(self, order: Order) -> list[RunPiece | TruthPiece]:
-        """One run for each different training; columns that only test on other data share one."""
+        """List one run for each different training; columns that only test on other data share one."""
         made = [
             self._piece(order, row, column, seed)
             for seed in self._seeds(order)
@@ -190,7 +193,7 @@ class Table:
         return list({piece.folder: piece for piece in made}.values())
 
     def show(self, order: Order) -> Content:
-        """The metrics of every cell."""
+        """Give the metrics of every cell."""
         seeds = self._seeds(order)
         values: Values = {}
         for row in self.rows:

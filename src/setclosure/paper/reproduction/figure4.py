@@ -1,4 +1,8 @@
-"""Figure 4: what the closure keeps of one-dimensional sets, by bandwidth and dimension, with the KL as a number."""
+"""Figure 4 shows how well closures of several dimensions keep one-dimensional sets, at several bandwidths.
+
+A set is drawn from a mixture of Gaussians. An autoencoder is trained for each bandwidth and dimension, and its decoded
+density is drawn over the target density; the divergence of the two is given as a number.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,10 @@ from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.settings import Settings
 
 GRID = np.linspace(-1.8, 1.8, 721)
+"""The coordinates at which densities are drawn."""
+
 SHOWN = 0
-"""The validation set of the picture: the first, not one that was looked for."""
+"""The index of the validation set in the picture: the first one, which nobody chose for its looks."""
 
 
 class Figure4Settings(Settings):
@@ -49,7 +55,7 @@ class Figure4Settings(Settings):
 
 
 class SetBatches:
-    """Draws sets for stage one."""
+    """A sampler that draws batches of sets for stage one."""
 
     def __init__(self, points: np.ndarray, n_sets: int) -> None:
         self.points, self.n_sets = points, n_sets
@@ -66,7 +72,7 @@ class SetBatches:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of one training seed: an autoencoder of one bandwidth and one dimension."""
+    """A panel of the figure: the autoencoder of one bandwidth, one dimension and one training seed."""
 
     settings: Figure4Settings
     bandwidth: float
@@ -76,23 +82,23 @@ class Panel:
 
     @property
     def name(self) -> str:
-        """Bandwidth and dimension, the column of the result."""
+        """The name of its column: bandwidth and dimension."""
         return f"eps={self.bandwidth:g} dim={self.closure_dim}"
 
     @property
     def label(self) -> str:
-        """For progress."""
+        """The name of the piece in messages."""
         return f"figure4-eps{self.bandwidth:g}-dim{self.closure_dim}-seed{self.seed}"
 
     @cached_property
     def configuration(self) -> dict[str, Any]:
-        """What defines its numbers."""
+        """Everything that its numbers depend on, as JSON values."""
         shared = self.settings.model_dump(mode="json", exclude={"seeds", "bandwidths", "closure_dims"})
         return shared | {"bandwidth": self.bandwidth, "closure_dim": self.closure_dim, "seed": self.seed}
 
     @property
     def folder(self) -> Path:
-        """Named by the configuration."""
+        """The folder of its files, named by the configuration."""
         return self.work / "panels" / f"{self.label}-{digest(self.configuration)}"
 
     @property
@@ -102,24 +108,24 @@ class Panel:
 
     @property
     def data(self) -> None:
-        """Nothing is shared."""
+        """No data on disk are shared with other pieces."""
 
     def prepare(self) -> None:
-        """Nothing to do: drawing sets takes no time."""
+        """Do nothing: drawing sets takes no time."""
 
     def facts(self) -> dict[str, Any]:
-        """Commit and configuration."""
+        """Give commit, machine and configuration."""
         found = read_json(self.folder / "panel.json")["provenance"]
         kept = {key: found[key] for key in ("commit", "dirty", "machine")}
         return kept | {"configuration": self.configuration}
 
     def metrics(self) -> dict[str, float]:
-        """``kl``, the mean over the validation sets; ``kl_shown``, of the set in the picture; ``seconds``."""
+        """Read ``kl``, the mean over the validation sets, ``kl_shown``, of the set in the picture, and ``seconds``."""
         metrics: dict[str, float] = read_json(self.folder / "panel.json")["metrics"]
         return metrics
 
     def curves(self) -> dict[str, np.ndarray]:
-        """Arrays of the picture."""
+        """Read the arrays of the picture."""
         with np.load(self.folder / "curves.npz") as arrays:
             return dict(arrays)
 
@@ -169,14 +175,14 @@ def _curves(autoencoder: Autoencoder, sets: MixtureSets, bandwidth: float) -> di
 
 @dataclass(frozen=True)
 class Figure4:
-    """Distributional reconstruction by ε and dimension of ẑ (Sec. 4.1)."""
+    """The figure of the paper's Sec. 4.1: reconstruction by bandwidth ε and dimension of the closure ẑ."""
 
     title: str = "Figure 4: target and learned densities, by bandwidth and dimension of the closure"
     printed: Printed = field(default_factory=dict)
     printed_metric: str = "kl"
 
     def pieces(self, order: Order) -> list[Panel]:
-        """A panel for each bandwidth, dimension and seed."""
+        """List a panel for each bandwidth, dimension and seed."""
         settings = self._settings(order)
         return [
             Panel(settings, bandwidth, c, seed, order.work)
@@ -186,7 +192,7 @@ class Figure4:
         ]
 
     def show(self, order: Order) -> Content:
-        """The KL of each panel, and the picture of the first seed."""
+        """Give the divergence of each panel, and draw the figure of the first seed."""
         panels = self.pieces(order)
         seeds = tuple(dict.fromkeys(panel.seed for panel in panels))
         cells: dict[str, dict[str, list[float]]] = {}

@@ -1,4 +1,4 @@
-"""Figure 5: a trajectory, predicted and true energies, and what the order of the particles does to a prediction."""
+"""Figure 5 shows a trajectory, predicted and true energies, and how the order of particles changes a prediction."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from setclosure.paper.reproduction.exhibits import Column, Content, Order, Print
 from setclosure.paper.reproduction.pieces import RunPiece
 
 COMPARED = ("density", "ae-aug")
+"""Methods whose predictions from renumbered particles are compared; the second one sees the order of particles."""
 
 
 @dataclass(frozen=True)
 class Figure5:
-    """Snapshots; z̄ predicted against truth; three permutations of the particles, ours against AE-Aug (Sec. 4.2).
+    """The figure of the paper's Sec. 4.2: snapshots, predicted and true energy, and three orders of the particles.
 
-    It shows the runs of Table 1: where that has been made, nothing is left to train.
+    It shows runs of Table 1: where that has been made, nothing is left to train.
     """
 
     study: str
@@ -33,11 +34,11 @@ class Figure5:
     printed_metric: str = "permutation_deviation"
 
     def pieces(self, order: Order) -> list[RunPiece]:
-        """The runs of the compared methods."""
+        """List the runs of the compared methods."""
         return [piece for piece in self._table.pieces(order) if isinstance(piece, RunPiece)]
 
     def show(self, order: Order) -> Content:
-        """The largest deviation under permutations, of every seed; the picture of the first."""
+        """Give the largest deviation under permutations of every seed, and draw the figure of the first."""
         pieces = self.pieces(order)
         by_method = {name: [piece for piece in pieces if piece.study.model.method == name] for name in COMPARED}
         deviations = {

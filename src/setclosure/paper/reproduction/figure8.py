@@ -1,4 +1,4 @@
-"""Figure 8: one trajectory of the polymer as frames of its video."""
+"""Figure 8 shows one trajectory of the polymer as frames of its video."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from setclosure.paper.reproduction.exhibits import Content, Order, Printed
 from setclosure.paper.reproduction.pieces import data_folder, make_data
 
 N_FRAMES = 11
+"""So many frames are shown."""
 
 
 @dataclass(frozen=True)
 class DataPiece:
-    """The simulations of a study, and nothing more."""
+    """The piece of work that simulates the data of a study, and trains nothing."""
 
     study: SimulationStudy
     data: Path
@@ -32,7 +33,7 @@ class DataPiece:
 
     @property
     def label(self) -> str:
-        """The fingerprint of the simulations."""
+        """The name of the piece in messages."""
         return f"data-{self.data.name}"
 
     @property
@@ -45,10 +46,10 @@ class DataPiece:
         make_data(self.study, self.data)
 
     def finish(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: :meth:`prepare` has made all."""
 
     def facts(self) -> dict[str, Any]:
-        """Commit, where it is known, and simulations."""
+        """Give the commit, where it is known, and the configuration of the simulations."""
         made = self.data / MADE
         commit = read_json(made)["commit"] if made.is_file() else None
         return {"commit": commit, "configuration": self.study.simulations.model_dump(mode="json")}
@@ -56,7 +57,7 @@ class DataPiece:
 
 @dataclass(frozen=True)
 class Figure8:
-    """Frames of the first training trajectory, with the extension of each as a number."""
+    """The figure: frames of the first training trajectory, with the extension of each as a number."""
 
     study: str
     title: str = "Figure 8: a trajectory of the polymer video"
@@ -64,12 +65,12 @@ class Figure8:
     printed_metric: str = "extension"
 
     def pieces(self, order: Order) -> list[DataPiece]:
-        """The simulations."""
+        """List the one piece: the simulations."""
         study = order.study(self.study, "none", {})
         return [DataPiece(study, data_folder(study, order.work))]
 
     def show(self, order: Order) -> Content:
-        """The frames, and the extension of each."""
+        """Draw the frames, and give the extension of each."""
         (piece,) = self.pieces(order)
         data = piece.study.open_split(piece.data, "train")
         frames = shown_frames(int(data.lengths[data.usable[0]]), N_FRAMES)

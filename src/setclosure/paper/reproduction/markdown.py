@@ -1,4 +1,4 @@
-"""The Markdown of a result: a table for each metric, the paper's numbers in the line below ours."""
+"""The Markdown of a result has a table for each metric, with the paper's numbers in the line below ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces of work behind tables and figures: found again by fingerprint, finished once, several at a time.
+"""Pieces of work behind tables and figures are found again by fingerprint, and finished once, several at a time.
 
 A piece lies in a folder that its configuration names, so whatever needs the same training finds it there. A killed
 piece goes on where it was; a lock keeps two commands from the same piece.
@@ -32,45 +32,45 @@ from setclosure.processes import available_cores
 from setclosure.progress import progress
 
 MOST_JOBS = 4
-"""Pieces at once by default, at the most: each holds its training data in memory."""
+"""By default no more pieces than these are made at a time, as each holds its training data in memory."""
 
 
 class Piece(Protocol):
-    """Something to be made once."""
+    """The protocol of pieces: something that is made once, and found again by whatever needs the same."""
 
     @property
     def folder(self) -> Path:
-        """Where it is made; the same for the same work."""
+        """The folder in which it is made; the same work has the same folder."""
 
     @property
     def label(self) -> str:
-        """For progress and messages."""
+        """The name of the piece in progress and messages."""
 
     @property
     def finished(self) -> bool:
         """Whether it is there, whole."""
 
     def facts(self) -> dict[str, Any]:
-        """Commit, configuration and fingerprints that its numbers come from, as JSON values."""
+        """Give commit, configuration and fingerprints that its numbers come from, as JSON values."""
         ...
 
     @property
     def data(self) -> Path | None:
-        """What it shares with other pieces; None for nothing."""
+        """The data that it shares with other pieces; None if it shares none."""
 
     def prepare(self) -> None:
-        """Make ``data``, on all cores; done once for all pieces that share it."""
+        """Make ``data`` on all cores; this is called once for all pieces that share them."""
         ...
 
     def finish(self) -> None:
-        """Make it, or what is missing of it."""
+        """Make the piece, or what is missing of it."""
         ...
 
 
 def digest(value: Any) -> str:
-    """A short fingerprint of JSON values, in which a key without a value is as none.
+    """Compute a short fingerprint of JSON values, to which a key whose value is null makes no difference.
 
-    A setting that a later version adds, null unless it is used, so leaves finished work where it is found.
+    So a later version may add a setting that is null by default, and still finds the work of earlier versions.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def data_folder(study: SimulationStudy, work: Path) -> Path:
-    """Where the simulations of a study lie below the folder ``work``."""
+    """Give the folder below ``work`` in which the simulations of a study lie."""
     return work / "data" / digest([study.part_name, study.simulations.model_dump(mode="json")])
 
 
@@ -104,7 +104,7 @@ class RunPiece:
     Attributes
     ----------
     study : SimulationStudy
-        With one seed.
+        A study with one training seed.
     folder : Path
         The run folder.
     data : Path
@@ -117,14 +117,14 @@ class RunPiece:
 
     @classmethod
     def of(cls, study: SimulationStudy, work: Path) -> RunPiece:
-        """The piece of ``study`` below the folder ``work``."""
+        """Make the piece of ``study`` whose folders lie below ``work``."""
         values = study.model_dump(mode="json")
         name = f"{study.model.method}-seed{study.seeds[0]}-{digest(values)}"
         return cls(study, work / "runs" / name, data_folder(study, work))
 
     @property
     def label(self) -> str:
-        """Method, seed and the beginning of the fingerprint."""
+        """The name of the piece in messages: method, seed and fingerprint."""
         return self.folder.name
 
     @property
@@ -148,7 +148,7 @@ class RunPiece:
             pipeline.evaluate(self.folder, self.data)
 
     def facts(self) -> dict[str, Any]:
-        """Commits, data and configuration."""
+        """Give commits, fingerprints of the data, and configuration."""
         run = Run(self.folder)
         facts = run.facts
         commits = [entry["commit"] for entry in (facts["provenance"], *facts.get("resumed", []))]
@@ -165,7 +165,7 @@ class RunPiece:
         }
 
     def metrics(self, split: str) -> dict[str, float]:
-        """The metrics of a split, with the seconds of training; empty if the method cannot read the split."""
+        """Read the metrics of a test and the seconds of training; empty if the method cannot read the test."""
         metrics = read_json(self.folder / "metrics.json")
         seconds = read_json(self.folder / "seconds.json")
         found = {name: of_splits[split] for name, of_splits in metrics.items() if split in of_splits}
@@ -235,7 +235,7 @@ def finish_all(pieces: Sequence[Piece], jobs: int | None = None, what: str = "pi
 
 
 def default_jobs() -> int:
-    """Pieces at a time on this machine."""
+    """Count the pieces that are made at a time on this machine by default."""
     return 1 if torch.cuda.is_available() else min(MOST_JOBS, available_cores())
 
 
@@ -245,7 +245,7 @@ def _begin_worker(threads: int, parent: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent is killed: nobody would collect its work, and a resume must not meet it."""
+    """End this process when its parent is killed, as nobody would collect its work and a resume must not meet it."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
@@ -260,7 +260,7 @@ def _finish(piece: Piece) -> None:
 
 
 class _Labelled:
-    """Standard error of a worker: whole lines that begin with the label of the piece, and no bars."""
+    """Standard error of a worker writes whole lines that begin with the label of the piece, and no bars."""
 
     def __init__(self, stream: TextIO, label: str) -> None:
         self.stream, self.label = stream, label

@@ -81,7 +81,10 @@ def reproduce(
 
 
 def as_json(name: str, exhibit: Exhibit, order: Order, content: Content, pieces: Sequence[Piece]) -> dict[str, Any]:
-    """The one shape of all results: name, scale, columns, rows, the paper's rows, notes, provenance."""
+    """Put a result into the one shape that all JSON files of results have.
+
+    It has name, scale, columns, rows, the paper's rows, notes and provenance.
+    """
     return {
         "name": name,
         "scale": order.scale,

@@ -1,4 +1,7 @@
-"""The row ``truth``: what remains of a discrepancy between two independent sets of true trajectories."""
+"""The row ``truth`` of a table tells how small a discrepancy can be.
+
+It compares two independent sets of true trajectories of a test: a perfect model would do as well.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,19 @@ from setclosure.paper.reproduction.pieces import data_folder, make_data
 from setclosure.provenance import provenance
 
 TRUTH = "truth"
+"""The name of the row."""
 
 
 @dataclass(frozen=True)
 class TruthPiece:
-    """The metrics of a test's repetition against the test itself, as if it were a prediction.
+    """The piece of work that compares each test with its repetition, as if that were a prediction.
 
     Attributes
     ----------
     study : SimulationStudy
-        Whose tests they are.
+        The study whose tests they are.
     folder : Path
-        For the metrics.
+        The folder of the metrics.
     data : Path
         The data folder.
     """
@@ -37,13 +41,13 @@ class TruthPiece:
 
     @classmethod
     def of(cls, study: SimulationStudy, work: Path) -> TruthPiece:
-        """The piece of the simulations of ``study`` below the folder ``work``."""
+        """Make the piece of ``study`` whose folders lie below ``work``."""
         data = data_folder(study, work)
         return cls(study, work / "runs" / f"{TRUTH}-{data.name}", data)
 
     @property
     def label(self) -> str:
-        """The name of the row and the fingerprint of the data."""
+        """The name of the piece in messages: the row and the fingerprint of the data."""
         return self.folder.name
 
     @property
@@ -67,11 +71,11 @@ class TruthPiece:
         write_json(self.folder / "metrics.json", {"metrics": rows, "provenance": provenance()})
 
     def facts(self) -> dict[str, Any]:
-        """Commit and simulations."""
+        """Give the commit and the configuration of the simulations."""
         facts = read_json(self.folder / "metrics.json")["provenance"]
         return {"commit": facts["commit"], "configuration": self.study.simulations.model_dump(mode="json")}
 
     def metrics(self, split: str) -> dict[str, float]:
-        """The metrics of a test; empty if it has no repetition."""
+        """Read the metrics of a test; empty if it has no repetition."""
         metrics: dict[str, dict[str, float]] = read_json(self.folder / "metrics.json")["metrics"]
         return metrics.get(split, {})

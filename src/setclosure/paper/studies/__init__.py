@@ -1,1 +1,1 @@
-"""The paper's studies: for each system its splits, its configuration and its words."""
+"""The paper's studies have a module for each system: its splits and its configuration."""

@@ -1,4 +1,4 @@
-"""The base of the paper's studies: simulated, with words for the report."""
+"""The paper's studies have a base in common: they are simulated, and have words for the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The study of Sec. 4.2: energy of interacting particles, its splits and its configuration."""
+"""The study of Sec. 4.2 predicts the energy of interacting particles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from setclosure.settings import Settings
 
 
 class SplitSizes(Settings):
-    """Trajectories in each split."""
+    """The numbers of trajectories in the splits."""
 
     train: int = Field(1000, ge=2, description="Training.")
     validation: int = Field(100, ge=1, description="Validation, from the same distribution.")
@@ -30,7 +30,7 @@ class Simulations(SimulationSettings):
     trajectories: SplitSizes = Field(default_factory=SplitSizes)
 
     def splits(self) -> dict[str, tuple[InteractingParticles, int]]:
-        """The simulator and the number of trajectories of each split."""
+        """Give the simulator and the number of trajectories of each split."""
         change = {
             "diff_init": {"n_components": self.diff_init_components},
             "diff_n": {"n_particles": self.diff_n_particles},
@@ -43,6 +43,6 @@ class Simulations(SimulationSettings):
 
 @register("study", "interacting_particles")
 class InteractingParticlesStudy(PaperStudy):
-    """The whole configuration of a run."""
+    """The study: the whole configuration of a run on this system."""
 
     simulation: Simulations = Field(default_factory=Simulations)

@@ -1,4 +1,4 @@
-"""The study of Sec. 4.3: two species of Lennard-Jones particles that mix."""
+"""The study of Sec. 4.3 predicts how two species of Lennard-Jones particles mix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from setclosure.settings import Settings
 
 
 class SplitSizes(Settings):
-    """Trajectories in each split."""
+    """The numbers of trajectories in the splits."""
 
     train: int = Field(1000, ge=2, description="Training.")
     validation: int = Field(100, ge=1, description="Validation, from the same distribution.")
@@ -40,7 +40,7 @@ class Simulations(SimulationSettings):
         return self
 
     def splits(self) -> dict[str, tuple[LennardJones, int]]:
-        """The simulator and the number of trajectories of each split.
+        """Give the simulator and the number of trajectories of each split.
 
         A test ``X`` has a second, independent set of trajectories ``X_again``: the distance of the two is what remains
         of a discrepancy when the prediction is perfect.
@@ -71,6 +71,6 @@ class Simulations(SimulationSettings):
 
 @register("study", "lennard_jones")
 class LennardJonesStudy(PaperStudy):
-    """The whole configuration of a run."""
+    """The study: the whole configuration of a run on this system."""
 
     simulation: Simulations = Field(default_factory=Simulations)

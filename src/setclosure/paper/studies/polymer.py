@@ -1,4 +1,4 @@
-"""The study of Sec. 4.4: a polymer that a flow stretches, from its video."""
+"""The study of Sec. 4.4 predicts the extension of a polymer in a flow from its video."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from setclosure.settings import Settings
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 TESTS = ("fast", "medium", "slow")
+"""Names of the tests, which are names of starts of the simulator."""
 
 
 class SplitSizes(Settings):
-    """Trajectories in each split."""
+    """The numbers of trajectories in the splits."""
 
     train: int = Field(150, ge=2, description="Training, each from a coil of its own.")
     validation: int = Field(30, ge=1, description="Validation, from the same distribution.")
@@ -40,7 +41,7 @@ class Simulations(SimulationSettings):
         return self
 
     def splits(self) -> dict[str, tuple[PolymerVideo, int]]:
-        """The simulator and the number of trajectories of each split."""
+        """Give the simulator and the number of trajectories of each split."""
         n = self.trajectories
         return {
             "train": (self.system, n.train),
@@ -51,7 +52,7 @@ class Simulations(SimulationSettings):
 
 @register("study", "polymer")
 class PolymerStudy(PaperStudy):
-    """The whole configuration of a run."""
+    """The study: the whole configuration of a run on this system."""
 
     unit_range: ClassVar[bool] = True  # an extension of hundreds is far beyond the kernels of the MMD
 
@@ -75,4 +76,4 @@ class PolymerStudy(PaperStudy):
 
     def illustrate(self, model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:
         """Write a video of the first trajectory of a test, if its microstates are images."""
-        image_video(model, data, path.with_suffix(".gif"))
+        image_video(model, data, path.with_name(f"{path.name}.gif"))
