@@ -193,9 +193,9 @@ class Description:
         if missing and not self.allow_unfinished:
             raise DatasetError(
                 f"{self.path} lacks {missing} of its {M} trajectories: making it was stopped. "
-                "The same command goes on where it was. To use what is there, open it with "
-                "TrajectoryDataset.open(path, allow_unfinished=True), or say allow_unfinished: true in the section "
-                "'data' of a configuration."
+                "The same command goes on where it was; data from arrays are made again at another path. To use what "
+                "is there, open it with TrajectoryDataset.open(path, allow_unfinished=True), or say "
+                "allow_unfinished: true in the section 'data' of a configuration."
             )
         return self
 
