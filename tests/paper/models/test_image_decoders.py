@@ -58,7 +58,7 @@ def test_an_autoencoder_of_images_learns_what_differs_between_them(method):
     batch = MicrostateBatch.from_arrays([x[:n] for x, n in zip(points, counts, strict=True)])
     options = {"encoder": ENCODERS[method], "decoder": CONFIGS[method].model_dump()}
     model = Autoencoder(ModelSettings(method=method, closure_dim=2, **options), MicrostateKind(3))
-    model.frame.fit(batch)
+    model.coordinates.fit(batch)
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(150):
         loss = model.loss(batch, torch.Generator()).mean()

@@ -81,14 +81,14 @@ def test_chunk_size_changes_nothing_and_coordinates_are_not_standardised(method,
     model = Autoencoder(ModelSettings(method=method, closure_dim=3, encoder=OPTIONS[method]), MicrostateKind(3))
     batch = MicrostateBatch.from_arrays([pixels(n, n) for n in (5, 9, 40)])
     before = model.encode(batch)
-    model.frame.fit(batch)
+    model.coordinates.fit(batch)
     assert torch.equal(model.encode(batch), before)
     assert _close(model.encode(batch, chunk), before, torch.float32)
 
 
 @pytest.mark.parametrize("method", CONFIGS)
 def test_images_have_no_symmetry_and_particles_without_grey_levels_no_image(method):
-    with pytest.raises(ConfigurationError, match=f"symmetry: method '{method}' reads images.*got 'translation'"):
+    with pytest.raises(ConfigurationError, match=f"symmetry: encoder '{method}' reads features as they are; use none"):
         ModelSettings.parse({"method": method, "symmetry": "translation"})
     with pytest.raises(ModelError, match="d = 2 features"):
         Autoencoder(ModelSettings(method=method), MicrostateKind(2))
