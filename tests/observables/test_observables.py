@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from setclosure.errors import ConfigurationError, MicrostateError
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.observables.pair_energy import pair_energy_of_points
 from setclosure.observables.registered import as_observable, get_observable
 from setclosure.registry import register
+from setclosure.sets.microstates import MicrostateBatch
 
 
 def test_padding_permutations_and_masses_do_not_change_the_pair_energy():

@@ -9,12 +9,12 @@ import types
 import numpy as np
 import pytest
 
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.paper import published_polymers
-from setclosure.paper.published_polymers import DATASET, SPLITS, read_polymers
 from setclosure.errors import DatasetError, MicrostateError, MissingExtraError
+from setclosure.paper import published_polymers
 from setclosure.paper.images.pixel_sets import images_of
 from setclosure.paper.images.render import render
+from setclosure.paper.published_polymers import DATASET, SPLITS, read_polymers
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 T, N = 6, 5
 TIMES = np.arange(T) * 10.0
@@ -99,7 +99,9 @@ def test_what_was_not_finished_goes_on(tmp_path, saved, monkeypatch):
     data = read_polymers(tmp_path / "train.zarr", "train", source=source)
     assert len(made) == 2
     assert data.usable.tolist() == [0, 1, 2, 3]
-    with pytest.raises(DatasetError, match=r"holds published polymers of other facts.*\n(.*\n)*  layout.max_particles: was 5, is now"):
+    with pytest.raises(
+        DatasetError, match=r"holds published polymers of other facts.*\n(.*\n)*  layout.max_particles: was 5, is now"
+    ):
         read_polymers(tmp_path / "train.zarr", "train", images=True, source=source)
 
 

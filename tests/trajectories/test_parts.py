@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.trajectories.small import numbered, same, small
 
 from setclosure.errors import DatasetError, SetclosureWarning
 from setclosure.trajectories.batching import MicrostateSource
 from setclosure.trajectories.dataset import TrajectoryDataset
-from tests.trajectories.small import numbered, same, small
 
 
 @pytest.fixture
@@ -18,9 +18,7 @@ def long(tmp_path):
     points = [np.random.default_rng(m).normal(size=(T, 4, 2)) for m, T in enumerate((11, 7))]
     times = [np.arange(11) * 0.5, np.arange(7) * 0.5 + 3]
     context = {"T": [np.arange(11.0), np.arange(7.0)]}
-    return points, TrajectoryDataset.from_arrays(
-        tmp_path / "a.zarr", points, "extension", times=times, context=context
-    )
+    return points, TrajectoryDataset.from_arrays(tmp_path / "a.zarr", points, "extension", times=times, context=context)
 
 
 def test_between_gives_the_frames_as_a_data_set_of_its_own(long):
@@ -119,7 +117,7 @@ def test_nothing_is_learned_from_an_unfinished_data_set_in_silence(tmp_path):
         data.commit(m, trajectories[m])
     opened = TrajectoryDataset.open(data.path)
     for part in (opened, opened.between(0, 3), opened.blocks(2)):
-        with pytest.raises(DatasetError, match="lacks 2 of its 5 trajectories.*allow_unfinished=True"):
+        with pytest.raises(DatasetError, match=r"lacks 2 of its 5 trajectories.*allow_unfinished=True"):
             part.require_finished()
     allowed = TrajectoryDataset.open(data.path, allow_unfinished=True)
     for part in (allowed, allowed.between(0, 3), allowed.blocks(2)):

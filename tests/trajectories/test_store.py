@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 import zarr
+from tests.trajectories.small import numbered, small
 from zarr.storage import LocalStore
 
 from setclosure.errors import DamagedFileError, DatasetError, SchemaVersionError, SetclosureWarning, StorageError
@@ -21,7 +22,6 @@ from setclosure.trajectories import chunks
 from setclosure.trajectories.batching import MicrostateSource
 from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Layout, Trajectory
-from tests.trajectories.small import numbered, small
 
 
 @pytest.fixture
@@ -395,7 +395,9 @@ def test_other_schemas_and_damaged_descriptions_are_named(tmp_path):
 def test_a_data_set_of_schema_2_is_refused_with_how_to_make_it_again(tmp_path):
     facts = {"schema": 2, "provenance": {"setclosure": "0.1.0"}, "n_trajectories": 1, "layout": {}}
     zarr.create_group(tmp_path / "old.zarr", attributes={"setclosure": facts})
-    message = "has schema 2; this version of setclosure reads 3. Make the data again: 'setclosure simulate'.*from_arrays"
+    message = (
+        "has schema 2; this version of setclosure reads 3. Make the data again: 'setclosure simulate'.*from_arrays"
+    )
     with pytest.raises(SchemaVersionError, match=message):
         TrajectoryDataset.open(tmp_path / "old.zarr")
 

@@ -312,10 +312,19 @@ def _observables(
     """Give ``(T, o)`` of trajectory ``m``: given, or computed from the microstates."""
     T = len(frames)
     if known is not None:
+        batch = MicrostateBatch.from_arrays(frames, **options)
         try:
-            return known(MicrostateBatch.from_arrays(frames, **options))
-        except MicrostateError as error:
-            raise MicrostateError(f"trajectory {m}: {error}") from error
+            return known(batch)
+        except Exception as error:  # of a user's function: any
+            says = "" if isinstance(error, MicrostateError) else f"'{known.name}' stopped with {type(error).__name__}: "
+            empty = [t for t, x in enumerate(frames) if not len(x)]
+            hint = (
+                f" Frame {empty[0]} has no particle: give the values of the observables, or a function that has one for "
+                "an empty set."
+                if empty
+                else ""
+            )
+            raise MicrostateError(f"trajectory {m}: {says}{error}{hint}") from error
     try:
         n = len(observables)
     except TypeError as error:

@@ -257,14 +257,15 @@ class Store:
         """
         if not isinstance(frames, slice) and len(frames) and frames[-1] - frames[0] + 1 == len(frames):
             frames = slice(int(frames[0]), int(frames[-1]) + 1)  # faster
+        if isinstance(frames, slice):
+            frames = slice(*frames.indices(int(self._lengths[index])))
         try:
             if index in self._pending:
                 with contextlib.suppress(FileNotFoundError), safe_open(self._file(index), "np") as file:
                     whole = file.get_slice(name)
                     return np.asarray(whole[frames] if isinstance(frames, slice) else whole[:][frames])
-            if isinstance(frames, slice):  # not found: packed by another process just now
-                first, last, _ = frames.indices(int(self._lengths[index]))
-                return np.asarray(self._arrays[name][index, first:last])
+            if isinstance(frames, slice):  # or packed by another process just now
+                return np.asarray(self._arrays[name][index, frames])
             return np.asarray(self._arrays[name].oindex[index, frames])
         except Exception as error:  # Zarr and its codecs raise many kinds for bytes that they cannot decode
             raise DamagedFileError(

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from setclosure.errors import MicrostateError
+from setclosure.observables.registered import get_observable
+from setclosure.paper.images.pixel_sets import PIXEL_BOX, images_of, pixel_sets
+from setclosure.paper.images.render import render
 from setclosure.trajectories.assemble import assembled
 from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Layout, Trajectory
-from setclosure.errors import MicrostateError
-from setclosure.paper.images.pixel_sets import PIXEL_BOX, images_of, pixel_sets
-from setclosure.paper.images.render import render
-from setclosure.observables.registered import get_observable
 
 
 def random_frames(T, H, W, seed):

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from setclosure.trajectories.assemble import assembled
 from setclosure.errors import ConfigurationError, ModelError
 from setclosure.paper.images.pixel_sets import pixel_sets
 from setclosure.paper.images.raster import ImageGrid, rasterise, require_pixels
 from setclosure.paper.images.render import render
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.trajectories.assemble import assembled
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from setclosure.trajectories.batching import MicrostateSource
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.paper.images.trajectories import bead_layout, bead_trajectory, image_layout, image_trajectory
 from setclosure.errors import MicrostateError
 from setclosure.paper.images.pixel_sets import images_of
 from setclosure.paper.images.render import render
+from setclosure.paper.images.trajectories import bead_layout, bead_trajectory, image_layout, image_trajectory
+from setclosure.trajectories.batching import MicrostateSource
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 
 def stretching(T=4, N=20):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from setclosure.errors import ModelError
 from setclosure.model.autoencoder import Autoencoder, ModelSettings
 from setclosure.paper.models.flat_mlp import FlatMLPConfig
-from setclosure.errors import ModelError
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 

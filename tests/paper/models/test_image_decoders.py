@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from setclosure.model.autoencoder import Autoencoder, ModelSettings
-from setclosure.paper.models.image_decoders import CNNDecoderConfig, ViTDecoderConfig
 from setclosure.paper.images.pixel_sets import pixel_sets
+from setclosure.paper.models.image_decoders import CNNDecoderConfig, ViTDecoderConfig
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 SIZE = {"image_height": 12, "image_width": 24}

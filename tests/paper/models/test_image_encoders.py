@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from setclosure.errors import ConfigurationError, ModelError
 from setclosure.model.autoencoder import Autoencoder, ModelSettings
 from setclosure.paper.models.cnn import CNNEncoderConfig
 from setclosure.paper.models.vit import ViTEncoderConfig
-from setclosure.errors import ConfigurationError, ModelError
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 SIZE = {"image_height": 12, "image_width": 20}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from setclosure.model.closure_model import ClosureModel
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.trajectories.layout import Layout, Trajectory
-from setclosure.paper.images.pixel_sets import PIXEL_BOX, pixel_sets
-from setclosure.observables.registered import get_observable
 from setclosure.fit.estimator import ClosureEstimator
 from setclosure.fit.settings import FitSettings
+from setclosure.model.closure_model import ClosureModel
+from setclosure.observables.registered import get_observable
+from setclosure.paper.images.pixel_sets import PIXEL_BOX, pixel_sets
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.layout import Layout, Trajectory
 
 SIZE = {"image_height": 6, "image_width": 24}
 OPTIONS = {
