@@ -319,8 +319,8 @@ def _observables(
             says = "" if isinstance(error, MicrostateError) else f"'{known.name}' stopped with {type(error).__name__}: "
             empty = [t for t, x in enumerate(frames) if not len(x)]
             hint = (
-                f" Frame {empty[0]} has no particle: give the values of the observables, or a function that has one for "
-                "an empty set."
+                f" Frame {empty[0]} has no particle: give the values of the observables, or a function that has one "
+                "for an empty set."
                 if empty
                 else ""
             )
