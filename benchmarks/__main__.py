@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.data import random_frames, whole_trajectories, write_and_check
 from benchmarks.flow import spline_flow_step
 from benchmarks.mixing import lennard_jones_campaign, mixing_ratio
 from benchmarks.particles import pair_energy, pair_forces
@@ -29,6 +30,9 @@ ALL = (
     stage_one_step,
     ragged_training,
     encode,
+    random_frames,
+    whole_trajectories,
+    write_and_check,
     rollout_steps,
 )
 RESULTS = Path(__file__).parent / "results.json"

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from setclosure.observables.mixing_ratio import mixing_ratio_of_points
+from setclosure.paper.simulators.lennard_jones import LennardJones
 from setclosure.processes import available_cores
 from setclosure.seeds import numpy_stream
 from setclosure.simulate.campaign import simulate_dataset
-from setclosure.paper.simulators.lennard_jones import LennardJones
 from setclosure.simulate.workers import open_workers
 
 TRAJECTORIES_PER_CORE, ROUNDS = 4, 3

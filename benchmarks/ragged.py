@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from benchmarks.pixels import stretched_chains
+from setclosure.experiments.configuration import load_study
 from setclosure.model.autoencoder import Autoencoder
-from setclosure.trajectories.batching import MicrostateSource
-from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.paper.images.trajectories import image_trajectory
 from setclosure.sets.microstates import MicrostateKind
-from setclosure.experiments.configuration import load_study
+from setclosure.trajectories.batching import MicrostateSource
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 LAPTOP = Path(__file__).parent.parent / "configs" / "polymer" / "laptop.yaml"
 PULLS = np.linspace(0.75, 2.5, 200)
@@ -35,7 +35,7 @@ def ragged_training() -> dict[str, Any]:
     out or doubled. A ratio of at least 2/3 is a cost per particle of at most 1.5 times the rival's.
     """
     rng = np.random.default_rng(0)
-    images = image_trajectory(stretched_chains(PULLS))
+    images = image_trajectory(stretched_chains(PULLS), range(len(PULLS)))
     sets = [np.asarray(x[x[:, 2] > 0]) for x in images.points]  # behind its pixels a frame has zeros
     sizes = [len(x) for x in sets]
     size = round(statistics.mean(sizes))
@@ -61,7 +61,7 @@ def _step(path: Path, sets: list[np.ndarray]) -> Callable[[], float]:
     rng, stream = np.random.default_rng(0), torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     model = Autoencoder(study.model, MicrostateKind(3, 1, data.layout.max_particles))
-    model.frame.fit(source.batch(np.zeros(len(sets), int), np.arange(len(sets))))
+    model.coordinates.fit(source.batch(np.zeros(len(sets), int), np.arange(len(sets))))
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
 
     def step() -> float:

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from setclosure.dynamics.macro_dynamics import MacroDynamics
+from setclosure.dynamics.ode import ODEConfig
 from setclosure.dynamics.rollout import rollout
+from setclosure.paper.simulators.interacting_particles import InteractingParticles
 from setclosure.processes import available_cores
 from setclosure.seeds import numpy_stream
-from setclosure.paper.simulators.interacting_particles import InteractingParticles
 
 PATHS, DIM, STEPS = 200, 9, 300
 
@@ -31,14 +31,16 @@ def rollout_steps(rounds: int = 7) -> dict[str, Any]:
     system.simulate(numpy_stream(0, "warm"))
     cores = available_cores()
     stream = torch.Generator().manual_seed(0)
-    dynamics = MacroDynamics(DIM, 1)
-    dynamics.set_statistics(torch.randn(20, 100, DIM, generator=stream).cumsum(1))
-    z0 = torch.randn(PATHS, DIM, generator=stream)
-    rollout(dynamics, z0, 10)
+    dynamics = ODEConfig().build(DIM, 1)
+    walks = torch.randn(20, 100, DIM, generator=stream).cumsum(1)
+    now = torch.arange(20 * 100).view(20, 100)[:, :-1].flatten()
+    dynamics.set_statistics(walks.flatten(0, 1), torch.zeros(20 * 100, 0), now, torch.ones(len(now)))
+    z0, dt = torch.randn(PATHS, DIM, generator=stream), torch.ones(STEPS)
+    rollout(dynamics, z0, dt[:10])
     seconds, ratios = [], []
     for i in range(rounds):
         start = time.perf_counter()
-        rollout(dynamics, z0, STEPS)
+        rollout(dynamics, z0, dt)
         middle = time.perf_counter()
         system.simulate(numpy_stream(0, "benchmark", i))
         seconds.append(middle - start)

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from setclosure.model.autoencoder import Autoencoder
-from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.experiments.configuration import load_study
+from setclosure.model.autoencoder import Autoencoder
 from setclosure.sets.coordinates import random_orthogonal, rotated
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 LAPTOP = Path(__file__).parent.parent / "configs" / "interacting_particles" / "laptop.yaml"
 PEAK_SIZE = 2048
@@ -46,7 +46,7 @@ def stage_one_step(rounds: int = 15) -> dict[str, Any]:
     """
     model, n_sets, n_particles = _model()
     batch = MicrostateBatch.from_points(torch.randn(n_sets, n_particles, 2))
-    model.frame.fit(batch)
+    model.coordinates.fit(batch)
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     stream = torch.Generator().manual_seed(0)
 
@@ -76,7 +76,7 @@ def encode(rounds: int = 9) -> dict[str, Any]:
     """Microstates encoded a second, and the share of the peak of matrix products, as in :func:`stage_one_step`."""
     model, _, n_particles = _model()
     batch = MicrostateBatch.from_points(torch.randn(301, n_particles, 2))
-    model.frame.fit(batch)
+    model.coordinates.fit(batch)
     model.eval()
     with FlopCounterMode(display=False) as counter:
         model.encode(batch)

@@ -88,11 +88,18 @@ def write_bytes(path: str | Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the rename itself must survive a power cut
-        finally:
-            os.close(folder)
+        flush(path.parent)  # the rename itself must survive a power cut
+
+
+def flush(path: str | Path) -> None:
+    """Wait until a file or folder would survive a power cut; nothing is done where the system cannot, as Windows."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -141,7 +148,7 @@ def read_json(path: str | Path) -> Any:
         If the file is not JSON in UTF-8.
     """
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DamagedFileError(
             f"{path} is not readable JSON ({error}). It was changed or cut short after it was written: "

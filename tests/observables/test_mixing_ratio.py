@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from setclosure.errors import MicrostateError
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.observables.mixing_ratio import mixing_ratio_of_points
 from setclosure.observables.registered import get_observable
+from setclosure.sets.microstates import MicrostateBatch
 
 
 def brute(x, species, radius):

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from setclosure.errors import ConfigurationError, MicrostateError
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.observables.pair_energy import pair_energy_of_points
-from setclosure.observables.registered import as_observable, get_observable, register
+from setclosure.observables.registered import as_observable, get_observable
+from setclosure.registry import register
+from setclosure.sets.microstates import MicrostateBatch
 
 
 def test_padding_permutations_and_masses_do_not_change_the_pair_energy():
@@ -44,7 +45,7 @@ def test_an_unknown_name_lists_the_known_ones():
 
 def test_a_name_is_taken_once_but_a_cell_may_run_again():
     def define():
-        @register("of_test", components=("x", "y"))
+        @register("observable", "of_test", components=("x", "y"), units=("m", "s"))
         def of_test(microstates):
             return microstates.points.mean(dim=1)
 
@@ -53,9 +54,10 @@ def test_a_name_is_taken_once_but_a_cell_may_run_again():
     define()
     again = define()
     assert get_observable("of_test").function is again
+    assert get_observable("of_test").units == ("m", "s")
     assert get_observable("of_test")(np.ones((4, 5, 2))).tolist() == [[1.0, 1.0]] * 4
-    with pytest.raises(ConfigurationError, match="'pair_energy' exists already"):
-        register("pair_energy")(lambda microstates: 0)
+    with pytest.raises(ConfigurationError, match="the observable 'pair_energy' exists already"):
+        register("observable", "pair_energy")(lambda microstates: 0)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,10 @@ def test_a_name_is_taken_once_but_a_cell_may_run_again():
 def test_wrong_values_of_a_users_function_are_named(function, message):
     with pytest.raises(MicrostateError, match=message):
         as_observable(function)(np.zeros((3, 5, 2)))
+
+
+def test_a_registered_name_without_components_is_one_number():
+    register("observable", "count_of_test")(lambda microstates: microstates.counts)
+    known = get_observable("count_of_test")
+    assert (known.components, known.units) == (("count_of_test",), ("",))
+    assert known([np.zeros((4, 2)), np.zeros((0, 2))]).tolist() == [[4.0], [0.0]]

@@ -9,12 +9,12 @@ import types
 import numpy as np
 import pytest
 
-from setclosure.trajectories import huggingface
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.paper.published_polymers import DATASET, SPLITS, read_polymers
 from setclosure.errors import DatasetError, MicrostateError, MissingExtraError
+from setclosure.paper import published_polymers
 from setclosure.paper.images.pixel_sets import images_of
 from setclosure.paper.images.render import render
+from setclosure.paper.published_polymers import DATASET, SPLITS, read_polymers
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 T, N = 6, 5
 TIMES = np.arange(T) * 10.0
@@ -55,8 +55,8 @@ def test_beads_of_every_split_come_as_they_are(tmp_path, saved):
         data = TrajectoryDataset.open(made.path)
         back = np.stack([data.trajectory(m).points.numpy() for m in range(len(beads[name]))])
         assert np.allclose(back, beads[name], rtol=1e-6)
-        assert np.allclose(data.observables()[..., 0], np.ptp(beads[name][..., 0], axis=2), rtol=1e-5)
-        assert np.array_equal(data.times, TIMES)
+        assert np.allclose(np.stack(data.observables())[..., 0], np.ptp(beads[name][..., 0], axis=2), rtol=1e-5)
+        assert np.array_equal(data.times(0), TIMES)
         assert data.provenance["split"] == name
 
 
@@ -94,12 +94,14 @@ def test_what_was_not_finished_goes_on(tmp_path, saved, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         read_polymers(tmp_path / "train.zarr", "train", source=source, progress=stop)
     made = []
-    real = huggingface.bead_trajectory
-    monkeypatch.setattr(huggingface, "bead_trajectory", lambda x: made.append(1) or real(x))
+    real = published_polymers.bead_trajectory
+    monkeypatch.setattr(published_polymers, "bead_trajectory", lambda x, t: made.append(1) or real(x, t))
     data = read_polymers(tmp_path / "train.zarr", "train", source=source)
     assert len(made) == 2
     assert data.usable.tolist() == [0, 1, 2, 3]
-    with pytest.raises(DatasetError, match="holds other data"):
+    with pytest.raises(
+        DatasetError, match=r"holds published polymers of other facts.*\n(.*\n)*  layout.max_particles: was 5, is now"
+    ):
         read_polymers(tmp_path / "train.zarr", "train", images=True, source=source)
 
 
@@ -108,7 +110,15 @@ def test_times_in_single_precision_are_equal_steps(tmp_path, saved, start):
     times = np.float32(start) + np.arange(T, dtype=np.float32) * np.float32(0.1)
     assert len(set(np.diff(times.astype(float)))) > 1
     data = read_polymers(tmp_path / "a.zarr", "train", source=saved(train=columns(chains(1), times.astype(float))))
-    assert np.allclose(np.diff(data.times), data.time_step, rtol=1e-9)
+    assert np.array_equal(data.times(0), times)
+    assert data.transitions([0]).ratio.tolist() == [1.0] * (T - 1)
+
+
+def test_trajectories_keep_their_own_times(tmp_path, saved):
+    source = saved(train=columns(chains(2)) | {"t": [TIMES[:, None].tolist(), (2 * TIMES[:, None]).tolist()]})
+    data = read_polymers(tmp_path / "a.zarr", "train", source=source)
+    assert np.array_equal(data.times(1), 2 * TIMES)
+    assert data.transitions([0, 1]).ratio.tolist() == [1.0] * (T - 1) + [2.0] * (T - 1)
 
 
 def _other(**changes):
@@ -125,10 +135,6 @@ def _other(**changes):
         ({"train": _other(x=np.zeros((2, 3 * N)).tolist())}, r"x of shape \(15,\).*\(1001, 900\)"),
         ({"train": _other(x=[["a", "b"]] * 2)}, "trajectory 0 has"),
         ({"train": _other(x=[[[0.0] * 15] * 5 + [[0.0] * 12]] * 2)}, "trajectory 0 has"),
-        (
-            {"train": _other(t=[TIMES[:, None].tolist(), (2 * TIMES[:, None]).tolist()])},
-            "trajectory 1 .* other times",
-        ),
     ],
 )
 def test_other_data_are_named(tmp_path, saved, splits, message):

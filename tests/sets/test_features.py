@@ -5,12 +5,32 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from setclosure.errors import MicrostateError
 from setclosure.sets.features import Features, as_features
 
 COLLOID = ("x", "y", "vx", "vy", "nx", "ny", "charge", "radius")
 ROLES = ("position", "position", "vector", "vector", "vector", "vector", "scalar", "scalar")
+
+
+SIZES = st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)).filter(
+    lambda n: sum(n) > 0 and (n[0] > 0 or (n[1] == 0 and n[2] > 0))
+)
+
+
+@given(sizes=SIZES)
+def test_names_roles_and_json_say_the_same(sizes):
+    features = Features(*sizes)
+    k, vectors, scalars = sizes
+    assert features.d == k * (1 + vectors) + scalars == len(features.names) == len(features.roles)
+    assert len(set(features.names)) == features.d
+    assert Features.of(features.names, features.roles) == features
+    assert Features.from_json(features.to_json()) == features
+    columns = [c for group in features.groups() for c in range(group.start, group.stop)]
+    assert columns == list(range(features.d - scalars))
+    assert all(features.roles[c] != "scalar" for c in columns)
 
 
 def test_names_and_roles_say_how_many_of_each():

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import zarr.storage
 
-from setclosure.trajectories.dataset import TrajectoryDataset
+import setclosure.trajectories.chunks as file_plan
 from setclosure.errors import DatasetError, SetclosureWarning, StorageError
-from setclosure.simulate.campaign import simulate_dataset
 from setclosure.paper.simulators.interacting_particles import InteractingParticles
+from setclosure.simulate.campaign import simulate_dataset
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 SMALL = InteractingParticles(n_particles=12, n_frames=5)
 CAMPAIGN = """
@@ -35,7 +36,7 @@ def chunks(path):
 def test_the_number_of_workers_changes_no_byte(tmp_path):
     made = [simulate_dataset(tmp_path / f"{w}.zarr", SMALL, 9, 5, "train", workers=w) for w in (1, 2, 5)]
     first, *others = [chunks(data.path) for data in made]
-    assert len(first) == 27
+    assert len(first) == 5  # points, observables, times, lengths and digests of all nine
     assert all(other == first for other in others)
     assert len({data.fingerprint for data in made}) == 1
 
@@ -46,7 +47,7 @@ def test_trajectory_seed_and_split_choose_the_numbers(tmp_path):
     seed = simulate_dataset(tmp_path / "c.zarr", SMALL, 3, 1, "train")
     split = simulate_dataset(tmp_path / "d.zarr", SMALL, 3, 0, "validation")
     assert np.array_equal(base.observables(), more.observables(np.arange(3)))
-    energies = [e.observables()[:, 0, 0] for e in (base, seed, split)]
+    energies = [np.stack(e.observables())[:, 0, 0] for e in (base, seed, split)]
     assert len(np.unique(np.concatenate(energies))) == 9
 
 
@@ -99,7 +100,7 @@ Interrupted.calls = 0
 Interrupted.__name__ = "InteractingParticles"
 
 
-def test_ctrl_c_leaves_an_ensemble_that_can_be_completed(tmp_path):
+def test_ctrl_c_leaves_a_data_set_that_can_be_completed(tmp_path):
     path = tmp_path / "a.zarr"
     with pytest.raises(KeyboardInterrupt):
         simulate_dataset(path, Interrupted(n_particles=12, n_frames=5), 10, 0, "train", workers=1)
@@ -112,10 +113,13 @@ def test_ctrl_c_leaves_an_ensemble_that_can_be_completed(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"simulator": InteractingParticles(n_particles=13, n_frames=5)}, "configuration.n_particles: 12 there, 13"),
-        ({"seed": 1}, "seed: 0 there, 1 wanted"),
-        ({"split": "in_dst"}, "split: 'train' there, 'in_dst' wanted"),
-        ({"n_trajectories": 4}, "trajectories: 2 there, 4 wanted"),
+        (
+            {"simulator": InteractingParticles(n_particles=13, n_frames=5)},
+            "configuration.n_particles: was 12, is now 13",
+        ),
+        ({"seed": 1}, "seed: was 0, is now 1"),
+        ({"split": "in_dst"}, "split: was 'train', is now 'in_dst'"),
+        ({"n_trajectories": 4}, "trajectories: was 2, is now 4"),
     ],
 )
 def test_another_simulation_is_refused_with_the_difference(tmp_path, change, message):
@@ -126,7 +130,8 @@ def test_another_simulation_is_refused_with_the_difference(tmp_path, change, mes
     assert TrajectoryDataset.open(tmp_path / "a.zarr").fingerprint == before
 
 
-def test_damaged_trajectories_are_redone(tmp_path):
+def test_damaged_trajectories_are_redone(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_plan, "SHARD_BYTES", 1)  # each trajectory has files of its own
     path = tmp_path / "a.zarr"
     before = simulate_dataset(path, SMALL, 4, 0, "train")
     content, fingerprint = chunks(path), before.fingerprint
@@ -134,27 +139,49 @@ def test_damaged_trajectories_are_redone(tmp_path):
     (path / "digest/c/1/0").write_bytes(b"abc")
     with pytest.warns(SetclosureWarning, match="2 of 4 trajectories are damaged.*: 1, 2"):
         assert TrajectoryDataset.open(path).usable.tolist() == [0, 3]
-    again = simulate_dataset(path, SMALL, 4, 0, "train")
+    reports = []
+    again = simulate_dataset(path, SMALL, 4, 0, "train", progress=reports.append)
+    assert reports == [2, 3, 4]
     assert again.verify() == []
     assert chunks(path) == content
     assert TrajectoryDataset.open(path).fingerprint == fingerprint
 
 
-def test_a_full_disk_is_named_and_what_was_finished_stays(tmp_path, monkeypatch):
-    put, written = zarr.storage._local._put, []
+def test_all_trajectories_of_a_damaged_file_are_redone(tmp_path):
+    path = tmp_path / "a.zarr"
+    fingerprint = simulate_dataset(path, SMALL, 5, 0, "train").fingerprint
+    content = chunks(path)
+    (path / "points/c/0/0/0/0").write_bytes(b"no shard of Zarr")
+    assert TrajectoryDataset.open(path).verify() == [0, 1, 2, 3, 4]
+    assert simulate_dataset(path, SMALL, 5, 0, "train").fingerprint == fingerprint
+    assert TrajectoryDataset.open(path).verify() == []
+    assert chunks(path) == content
 
-    def full(path, value, *arguments, **options):
-        if "/points/c/" in str(path):
-            written.append(path)
-            if len(written) > 3:
+
+@pytest.mark.parametrize("moment", ["a trajectory is written", "files are packed"])
+def test_a_full_disk_is_named_and_what_was_finished_stays(tmp_path, monkeypatch, moment):
+    put, replace, written = zarr.storage._local._put, os.replace, []
+
+    def full_replace(source, target):
+        if "pending" in str(target):
+            written.append(target)
+            if len(written) > 3 and moment == "a trajectory is written":
                 raise OSError(28, "No space left on device")
+        return replace(source, target)
+
+    def full_put(path, value, *arguments, **options):
+        if "/points/c/" in str(path) and moment == "files are packed":
+            raise OSError(28, "No space left on device")
         return put(path, value, *arguments, **options)
 
     path = tmp_path / "a.zarr"
     with monkeypatch.context() as context:
-        context.setattr(zarr.storage._local, "_put", full)
+        context.setattr(os, "replace", full_replace)
+        context.setattr(zarr.storage._local, "_put", full_put)
         with pytest.raises(StorageError, match="is full"):
             simulate_dataset(path, SMALL, 8, 0, "train", workers=1)
-    assert TrajectoryDataset.open(path).usable.tolist() == [0, 1, 2]
+    done = 3 if moment == "a trajectory is written" else 8
+    assert TrajectoryDataset.open(path).usable.tolist() == list(range(done))
     whole = simulate_dataset(tmp_path / "b.zarr", SMALL, 8, 0, "train")
     assert simulate_dataset(path, SMALL, 8, 0, "train").fingerprint == whole.fingerprint
+    assert chunks(path) == chunks(whole.path)

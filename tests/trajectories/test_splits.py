@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setclosure.trajectories.splits import split_trajectories
 from setclosure.errors import ConfigurationError
+from setclosure.trajectories.splits import split_trajectories
 
 
 @given(n=st.integers(3, 500), weights=st.lists(st.floats(0.01, 1), min_size=1, max_size=3), seed=st.integers(0, 99))

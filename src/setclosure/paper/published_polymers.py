@@ -99,11 +99,7 @@ def read_polymers(
     for done, i in enumerate(todo.tolist(), M - len(todo) + 1):
         times, beads = _trajectory(rows[i], i)
         try:
-            made = (
-                image_trajectory(beads, np.array(times), most_pixels)
-                if images
-                else bead_trajectory(beads, np.array(times))
-            )
+            made = image_trajectory(beads, times, most_pixels) if images else bead_trajectory(beads, times)
             data.commit(i, made)
         except MicrostateError as error:
             raise MicrostateError(f"{source}, split '{SPLITS[split]}', trajectory {i}: {error}") from error
@@ -122,7 +118,9 @@ def _claim(path: Path, layout: Layout, M: int, provenance: dict[str, Any]) -> Tr
         before = {"layout": data.layout.to_json(), "trajectories": data.n_trajectories, **there}
     if claim(f"{path} holds published polymers", before, now, remedy="Choose another path.", error=DatasetError):
         return TrajectoryDataset.create(path, layout, M, provenance)
-    return data or TrajectoryDataset.open(path)
+    made = data or TrajectoryDataset.open(path)
+    made.clear_leftovers()
+    return made
 
 
 def _load(source: str) -> Any:
@@ -163,7 +161,7 @@ def _rows(found: Any, split: str, source: str) -> Any:
     return rows.select_columns(["t", "x"]).with_format("numpy", dtype=np.float64)
 
 
-def _trajectory(row: dict[str, Any], index: int) -> tuple[tuple[float, ...], Array]:
+def _trajectory(row: dict[str, Any], index: int) -> tuple[Array, Array]:
     """Read times ``(T,)`` and beads ``(T, N, 3)`` from a row."""
     t, x = np.asarray(row["t"]), np.asarray(row["x"])
     numbers = t.dtype.kind == x.dtype.kind == "f"  # texts, and lists of different lengths, are of another kind
@@ -172,11 +170,4 @@ def _trajectory(row: dict[str, Any], index: int) -> tuple[tuple[float, ...], Arr
             f"trajectory {index} has t of shape {t.shape} and x of shape {x.shape}; expected (T, 1) and (T, 3 N), "
             "x, y, z of one bead after the other: (1001, 1) and (1001, 900) in the published data."
         )
-    return _times(t.ravel()), x.reshape(len(x), -1, 3)
-
-
-def _times(t: Array) -> tuple[float, ...]:
-    """Make steps exactly equal if single precision cannot tell them from equal ones."""
-    even = np.linspace(t[0], t[-1], len(t))
-    same = np.allclose(t, even, rtol=0, atol=2 * np.finfo(np.float32).eps * np.abs(t).max())
-    return tuple((even if same else t).tolist())
+    return t.ravel(), x.reshape(len(x), -1, 3)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from setclosure.sets.microstates import MicrostateBatch
 from setclosure.trajectories.assemble import assemble
-from setclosure.trajectories.dataset import READERS, TrajectoryDataset
+from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Array
 
 
@@ -43,14 +41,11 @@ class MicrostateSource:
         self._first = np.full(data.n_trajectories, -1)  # the row of each trajectory's first frame
         self._first[usable] = np.cumsum(lengths[usable]) - lengths[usable]
 
-        def load(m: int) -> None:
-            row = slice(self._first[m], self._first[m] + lengths[m])
-            for name, array in data.arrays(m).items():
-                held = self._held[name]
-                held[row] = array[(slice(None), *(slice(n) for n in held.shape[1:]))]
-
-        with ThreadPoolExecutor(READERS) as pool:
-            list(pool.map(load, map(int, usable)))
+        for name, held in self._held.items():
+            for m, array in data.each(name, usable):
+                held[self._first[m] : self._first[m] + lengths[m]] = array[
+                    (slice(None), *(slice(n) for n in held.shape[1:]))
+                ]
 
     def batch(self, trajectories: Array, frames: Array) -> MicrostateBatch:
         """Give microstates of trajectories ``(B,)`` at frames ``(B,)``, as :meth:`TrajectoryDataset.microstates`."""

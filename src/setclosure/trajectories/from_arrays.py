@@ -59,12 +59,18 @@ def read(
         raise DatasetError("no trajectories were given; a data set has at least one.")
     M = len(sets)
     lengths = [len(frames) for frames in sets]
+    if min(lengths) < 2:
+        m = int(np.argmin(lengths))
+        raise DatasetError(f"trajectory {m} has {lengths[m]} frames; expected at least two frames. Leave it out.")
     times = _times(given.times, lengths)
     d = sets[0][0].shape[1]
     for m, frames in enumerate(sets):
         for t, x in enumerate(frames):
             if x.shape[1] != d:
                 raise MicrostateError(f"trajectory {m}, frame {t} has {x.shape[1]} features; expected {d}.")
+    unknown = sorted(context_units.keys() - given.context.keys())
+    if unknown:
+        raise DatasetError(f"context_units names {', '.join(unknown)}, and the context is: {', '.join(given.context)}.")
     features = as_features(d if given.features is None else given.features, given.roles)
     if features.d != d:
         raise MicrostateError(
@@ -155,6 +161,10 @@ def _trajectories(points: Any) -> list[Any]:
 
 def _times(times: Any, lengths: list[int]) -> list[Array]:
     """Read times ``(T_m,)`` of every trajectory from one sequence for all, or one for each."""
+    if not _has_length(times):
+        raise MicrostateError(
+            f"times must be an array of real numbers, one for each frame, (T,) or M sequences of them; got {times!r}."
+        )
     listed = list(times)
     if listed and all(_has_length(t) for t in listed):
         if len(listed) != len(lengths):
@@ -248,13 +258,27 @@ def _of_frame(values: Any, m: int, t: int, n: int, places: int, what: str) -> Ar
 def _cell(cell: Any, m: int, M: int, T: int, features: Features) -> Array:
     """Read the cell of one trajectory: ``(k, k)``, or ``(T, k, k)`` if it changes."""
     k = features.position
-    if isinstance(cell, Sequence) and len(cell) == M and all(np.ndim(of_one) >= 1 for of_one in cell):
+    of_each = isinstance(cell, Sequence) and len(cell) == M and all(np.ndim(of_one) >= 1 for of_one in cell)
+    if of_each and {np.shape(of_one) for of_one in cell} != {(k,)}:
         array = real_numbers(cell[m], f"trajectory {m}: cell")
     else:
         whole = real_numbers(cell, "cell")
-        of_each = (M, k) if k != M else ()  # k rows are one matrix
-        array = whole[m] if whole.shape == of_each or (whole.ndim in (3, 4) and len(whole) == M) else whole
-    matrices = cell_matrices(array, k)
+        if whole.shape == (M, k) == (k, k) and k > 1 and np.tril(whole, -1).any() and np.triu(whole, 1).any():
+            raise MicrostateError(
+                f"the cell has shape {whole.shape}, and there are {M} trajectories: it may be one matrix or the "
+                f"lengths of {M} boxes. Give matrices, one for each trajectory: ({M}, {k}, {k})."
+            )
+        per_trajectory = whole.shape == (M, k) != (k, k) or (whole.ndim in (3, 4) and len(whole) == M)
+        array = whole[m] if per_trajectory else whole
+    try:
+        matrices = cell_matrices(array, k)
+    except MicrostateError as error:
+        raise MicrostateError(f"trajectory {m}: {error}") from error
+    if matrices.ndim > 3:
+        raise MicrostateError(
+            f"the cell has shape {np.shape(cell)} for {M} trajectories; expected one cell for all, for each trajectory "
+            "or for each of their frames."
+        )
     if matrices.ndim == 3 and len(matrices) != T:
         raise MicrostateError(f"trajectory {m} has {T} frames and {len(matrices)} cells; expected one for each frame.")
     return matrices
@@ -273,10 +297,10 @@ def _context(context: dict[str, Any], m: int, M: int, T: int) -> Array:
                 )
             value = values[m]
         column = real_numbers(value, f"trajectory {m}: context '{name}'")
-        if column.ndim == 1 and len(column) != T:
+        if column.shape not in ((), (T,)):
             raise MicrostateError(
-                f"trajectory {m} has {T} frames and {len(column)} values of the context '{name}'; expected one number, "
-                "or one for each frame."
+                f"trajectory {m} has {T} frames and an array of shape {column.shape} of the context '{name}'; "
+                "expected one number, or one for each frame."
             )
         columns.append(np.broadcast_to(column, (T,)))
     return np.stack(columns, axis=1)
@@ -288,10 +312,19 @@ def _observables(
     """Give ``(T, o)`` of trajectory ``m``: given, or computed from the microstates."""
     T = len(frames)
     if known is not None:
+        batch = MicrostateBatch.from_arrays(frames, **options)
         try:
-            return known(MicrostateBatch.from_arrays(frames, **options))
-        except MicrostateError as error:
-            raise MicrostateError(f"trajectory {m}: {error}") from error
+            return known(batch)
+        except Exception as error:  # of a user's function: any
+            says = "" if isinstance(error, MicrostateError) else f"'{known.name}' stopped with {type(error).__name__}: "
+            empty = [t for t, x in enumerate(frames) if not len(x)]
+            hint = (
+                f" Frame {empty[0]} has no particle: give the values of the observables, or a function that has one "
+                "for an empty set."
+                if empty
+                else ""
+            )
+            raise MicrostateError(f"trajectory {m}: {says}{error}{hint}") from error
     try:
         n = len(observables)
     except TypeError as error:

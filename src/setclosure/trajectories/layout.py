@@ -225,13 +225,13 @@ class Trajectory:
         given = {k: np.asarray(v) for k, v in vars(self).items() if v is not None}
         T = len(given["times"]) if given["times"].ndim == 1 else 0
         _check_times(given["times"], where, layout.max_frames)
-        if layout.ragged and "counts" not in given:
+        if layout.ragged and "counts" not in given and given["points"].ndim > 1:
             given["counts"] = np.full(T, given["points"].shape[1])
         for name in ("species", "context"):  # one row for the whole trajectory
             if name in given and given[name].ndim == 1:
                 given[name] = np.broadcast_to(given[name], (T, *given[name].shape))
         if "cell" in given:
-            matrices = cell_matrices(given["cell"], layout.features.position)
+            matrices = _cells(given["cell"], layout.features.position, where)
             given["cell"] = np.broadcast_to(matrices, (T, *matrices.shape[-2:])) if matrices.ndim == 2 else matrices
         given = _padded(given, layout.max_particles)
         wanted = {name: (T, *shape) for name, (shape, _) in layout.arrays().items()}
@@ -240,6 +240,8 @@ class Trajectory:
             raise MicrostateError(f"{where} has arrays of shapes {shapes}; this data set keeps {wanted}.")
         N = layout.max_particles
         counts = given.get("counts", np.full(T, N))
+        if (counts != np.rint(counts)).any():
+            raise MicrostateError(f"{where} has counts of particles that are not whole numbers.")
         if counts.min() < 0 or counts.max() > N:
             t = int(np.argmin(counts) if counts.min() < 0 else np.argmax(counts))
             raise MicrostateError(f"{where}, frame {t} has {counts[t]} particles; expected 0 to {N}.")
@@ -263,6 +265,13 @@ class Trajectory:
             _check_species(given["species"], there, layout.n_species, where)
             given["species"] = np.where(there, given["species"], 0)
         return {name: np.ascontiguousarray(given[name], dtype=dtype) for name, (_, dtype) in layout.arrays().items()}
+
+
+def _cells(cell: Array, k: int, where: str) -> Array:
+    try:
+        return cell_matrices(cell, k)
+    except MicrostateError as error:
+        raise MicrostateError(f"{where}: {error}") from error
 
 
 def _check_times(times: Array, where: str, max_frames: int) -> None:
@@ -317,7 +326,9 @@ def _require_inside(points: Array, there: Array, bounds: tuple[tuple[float, floa
 
 
 def _check_species(species: Array, there: Array, S: int, where: str) -> None:
-    wrong = there & ((species < 0) | (species >= S))
+    wrong = there & ((species < 0) | (species >= S) | (species != np.rint(species)))
     if wrong.any():
         t, i = np.argwhere(wrong)[0]
-        raise MicrostateError(f"{where}, frame {t}, particle {i} has species {species[t, i]}; expected 0 to {S - 1}.")
+        raise MicrostateError(
+            f"{where}, frame {t}, particle {i} has species {species[t, i]}; expected a whole number from 0 to {S - 1}."
+        )

@@ -43,8 +43,22 @@ class Transitions:
 
 
 def rounding_of(times: Array) -> float:
-    """Give the difference of two times that may be rounding alone, if they were ever kept in single precision."""
-    return float(2 * np.spacing(np.float32(np.abs(times).max(initial=0.0))))
+    """Give the difference of two times that may be rounding alone, in the precision in which they were kept.
+
+    Times that single precision cannot hold were kept in double precision, and whole numbers were not rounded.
+
+    Examples
+    --------
+    >>> rounding_of(np.float32([0.0, 0.1, 0.2])) > 1e-8, rounding_of(np.array([1.7e9, 1.7e9 + 1]))
+    (True, 0.0)
+    """
+    times = np.asarray(times, dtype=np.float64)
+    largest = np.abs(times).max(initial=0.0)
+    if (times == np.rint(times)).all():
+        return 0.0
+    with np.errstate(over="ignore"):
+        single = (times == times.astype(np.float32)).all()
+    return float(2 * np.spacing(np.float32(largest) if single else largest))
 
 
 def regular_step(times: Array) -> float:
@@ -92,7 +106,7 @@ def transitions(times: Sequence[Array], step: float, longest: float) -> Transiti
     longest : float
         Successive frames further apart are a gap, which makes no pair.
     """
-    rows: list[tuple[Array, Array, Array]] = []
+    rows: list[tuple[Array, Array, Array]] = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     n_gaps = 0
     for m, of_m in enumerate(times):
         dt = np.diff(np.asarray(of_m, dtype=np.float64))

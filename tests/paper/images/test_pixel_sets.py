@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from setclosure.trajectories.assemble import assemble
-from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.trajectories.layout import Layout, Trajectory
 from setclosure.errors import MicrostateError
+from setclosure.observables.registered import get_observable
 from setclosure.paper.images.pixel_sets import PIXEL_BOX, images_of, pixel_sets
 from setclosure.paper.images.render import render
-from setclosure.observables.registered import get_observable
+from setclosure.trajectories.assemble import assembled
+from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.layout import Layout, Trajectory
 
 
 def random_frames(T, H, W, seed):
@@ -39,7 +39,7 @@ def test_sets_hold_exactly_the_image_in_any_order(T, H, W, seed):
 
 def test_the_box_keeps_every_pixel_of_every_level_exactly(tmp_path):
     """Places and levels one by one through 16 bits, and whole sets through a store."""
-    layout = Layout("pixels", (0.0, 1.0), 3, 256 * 3, "extension", ("extension",), ragged=True, box=PIXEL_BOX)
+    layout = Layout("pixels", 3, 2, 256 * 3, "extension", ("extension",), ragged=True, bounds=PIXEL_BOX)
     all_values = np.zeros((500, 3), np.float32)
     all_values[:, 0] = np.arange(500) + 0.5
     all_values[:100, 1] = np.arange(100) + 0.5
@@ -50,7 +50,7 @@ def test_the_box_keeps_every_pixel_of_every_level_exactly(tmp_path):
     frames[1, 99, 499] = frames[1, 0, 0] = 1
     points, counts = pixel_sets(frames)
     data = TrajectoryDataset.create(tmp_path / "pixels.zarr", layout, 1)
-    data.commit(0, Trajectory(points, np.zeros((2, 1)), counts))
+    data.commit(0, Trajectory(points, np.zeros((2, 1)), range(2), counts))
     stored = TrajectoryDataset.open(tmp_path / "pixels.zarr")
     assert stored.arrays(0)["points"].dtype == np.uint16
     back = stored.trajectory(0)
@@ -60,7 +60,7 @@ def test_the_box_keeps_every_pixel_of_every_level_exactly(tmp_path):
 def test_the_extension_of_a_set_is_last_minus_first_column(beads):
     frames = render(beads)
     points, counts = pixel_sets(frames)
-    extension = get_observable("extension")(assemble(points, counts, None, None, 1))
+    extension = get_observable("extension")(assembled(points, counts))
     columns = [np.flatnonzero(frame.any(axis=0)) for frame in frames]
     assert extension[:, 0].tolist() == [c[-1] - c[0] for c in columns]
     of_beads = np.ptp(beads[..., 0], axis=1)

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from setclosure.trajectories.assemble import assemble
 from setclosure.errors import ConfigurationError, ModelError
 from setclosure.paper.images.pixel_sets import pixel_sets
 from setclosure.paper.images.raster import ImageGrid, rasterise, require_pixels
 from setclosure.paper.images.render import render
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.trajectories.assemble import assembled
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def frames(beads):
 
 @pytest.fixture(scope="module")
 def batch(frames):
-    return assemble(*pixel_sets(frames), None, None, 1)
+    return assembled(*pixel_sets(frames))
 
 
 def test_is_the_exact_inverse(frames, batch):

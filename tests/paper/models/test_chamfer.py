@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.paper.models.chamfer import Chamfer, chamfer_distance
+from setclosure.sets.microstates import MicrostateBatch
 
 
 def _sets(seed, n, m, d):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from setclosure.model.autoencoder import Autoencoder, ModelSettings
-from setclosure.paper.models.image_decoders import CNNDecoderConfig, ViTDecoderConfig
 from setclosure.paper.images.pixel_sets import pixel_sets
+from setclosure.paper.models.image_decoders import CNNDecoderConfig, ViTDecoderConfig
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 SIZE = {"image_height": 12, "image_width": 24}
@@ -58,7 +58,7 @@ def test_an_autoencoder_of_images_learns_what_differs_between_them(method):
     batch = MicrostateBatch.from_arrays([x[:n] for x, n in zip(points, counts, strict=True)])
     options = {"encoder": ENCODERS[method], "decoder": CONFIGS[method].model_dump()}
     model = Autoencoder(ModelSettings(method=method, closure_dim=2, **options), MicrostateKind(3))
-    model.frame.fit(batch)
+    model.coordinates.fit(batch)
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(150):
         loss = model.loss(batch, torch.Generator()).mean()

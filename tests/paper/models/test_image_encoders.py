@@ -8,10 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from setclosure.errors import ConfigurationError, ModelError
 from setclosure.model.autoencoder import Autoencoder, ModelSettings
 from setclosure.paper.models.cnn import CNNEncoderConfig
 from setclosure.paper.models.vit import ViTEncoderConfig
-from setclosure.errors import ConfigurationError, ModelError
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 SIZE = {"image_height": 12, "image_width": 20}
@@ -81,14 +81,14 @@ def test_chunk_size_changes_nothing_and_coordinates_are_not_standardised(method,
     model = Autoencoder(ModelSettings(method=method, closure_dim=3, encoder=OPTIONS[method]), MicrostateKind(3))
     batch = MicrostateBatch.from_arrays([pixels(n, n) for n in (5, 9, 40)])
     before = model.encode(batch)
-    model.frame.fit(batch)
+    model.coordinates.fit(batch)
     assert torch.equal(model.encode(batch), before)
     assert _close(model.encode(batch, chunk), before, torch.float32)
 
 
 @pytest.mark.parametrize("method", CONFIGS)
 def test_images_have_no_symmetry_and_particles_without_grey_levels_no_image(method):
-    with pytest.raises(ConfigurationError, match=f"symmetry: method '{method}' reads images.*got 'translation'"):
+    with pytest.raises(ConfigurationError, match=f"symmetry: encoder '{method}' reads features as they are; use none"):
         ModelSettings.parse({"method": method, "symmetry": "translation"})
     with pytest.raises(ModelError, match="d = 2 features"):
         Autoencoder(ModelSettings(method=method), MicrostateKind(2))

@@ -5,8 +5,8 @@ import torch
 
 from setclosure.paper.images.pixel_sets import pixel_sets
 from setclosure.paper.images.raster import ImageGrid
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.paper.models.pixel_error import PixelErrorConfig
+from setclosure.sets.microstates import MicrostateBatch
 
 
 class Fixed:

@@ -19,7 +19,7 @@ def test_an_autoencoder_of_points_learns_ordered_sets():
     points = latent * torch.linspace(-1, 1, 10)[None, :, None].expand(1, 10, 2) + torch.linspace(0, 1, 10)[:, None]
     batch = MicrostateBatch.from_points(points)
     model = Autoencoder(ModelSettings(method="ae-inve", closure_dim=2, encoder={"width": 32}), MicrostateKind(2, 1, 10))
-    model.frame.fit(batch)
+    model.coordinates.fit(batch)
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
     losses = []
     for _ in range(150):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from setclosure.errors import ModelError
-from setclosure.sets.microstates import MicrostateBatch
 from setclosure.paper.models.squared_error import SquaredError
+from setclosure.sets.microstates import MicrostateBatch
 
 
 def test_is_the_mean_squared_error_of_numpy_and_depends_on_the_order():

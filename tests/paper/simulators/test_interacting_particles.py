@@ -5,8 +5,8 @@ import pytest
 
 from setclosure.errors import ConfigurationError
 from setclosure.observables.registered import get_observable
-from setclosure.seeds import numpy_stream
 from setclosure.paper.simulators.interacting_particles import InteractingParticles
+from setclosure.seeds import numpy_stream
 
 
 def exact_forces(points):

@@ -11,13 +11,13 @@ import time
 import numpy as np
 import pytest
 
-from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.errors import ConfigurationError, MissingExtraError, SimulationError
 from setclosure.observables.registered import get_observable
 from setclosure.paper.simulators import lammps_library
-from setclosure.simulate.campaign import simulate_dataset
 from setclosure.paper.simulators.lennard_jones import LennardJones
+from setclosure.simulate.campaign import simulate_dataset
 from setclosure.simulate.workers import open_workers
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 pytest.importorskip("lammps")
 

@@ -12,8 +12,6 @@ from scipy import integrate, linalg, stats
 
 from setclosure.errors import ConfigurationError, SimulationError
 from setclosure.observables.registered import get_observable
-from setclosure.seeds import numpy_stream
-from setclosure.simulate.campaign import simulate_dataset
 from setclosure.paper.simulators.polymer import Polymer
 from setclosure.paper.simulators.polymer_kernels import (
     TILE,
@@ -24,6 +22,8 @@ from setclosure.paper.simulators.polymer_kernels import (
     remove_overlaps,
     solve_rods,
 )
+from setclosure.seeds import numpy_stream
+from setclosure.simulate.campaign import simulate_dataset
 
 SHORT = Polymer(n_beads=30, extension_rate=0.05, time_step=0.01, frame_interval=1.0, n_frames=61, lead_frames=0)
 ROD_ERROR = 1e-3

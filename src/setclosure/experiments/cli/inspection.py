@@ -48,7 +48,7 @@ def _dataset(path: Path, console: Console) -> bool:
         "schema": data.schema,
         "created": data.created,
         "trajectories": f"{data.n_trajectories - missing} of {data.n_trajectories}",
-        "frames": _frames(data),
+        "frames": _frames(data, np.setdiff1d(np.flatnonzero(data.committed), damaged)),
         "particles": f"{'up to ' if data.layout.ragged else ''}{data.max_particles}",
         "features of a particle": ", ".join(
             f"{name} ({role})" for name, role in zip(data.features.names, data.features.roles, strict=True)
@@ -67,12 +67,12 @@ def _dataset(path: Path, console: Console) -> bool:
     return bool(damaged)
 
 
-def _frames(data: TrajectoryDataset) -> str:
-    there = data.lengths[data.committed]
+def _frames(data: TrajectoryDataset, sound: np.ndarray) -> str:
+    there = data.lengths[sound]
     if not len(there):
         return "none"
     least, most = int(there.min()), int(there.max())
-    gaps = data.transitions(np.flatnonzero(data.committed)).n_gaps
+    gaps = data.transitions(sound).n_gaps
     counted = f"{most}" if least == most else f"{least} to {most}"
     return (
         f"{counted}, {data.time_step:g} {data.layout.time_unit}".rstrip() + f" apart{f'; {gaps} gaps' if gaps else ''}"
