@@ -36,9 +36,9 @@ KINDS: dict[str, str | None] = {
     "method": "setclosure.model",
     "observable": "setclosure.observables",
     "simulator": None,
-    "study": None,
+    "study": "setclosure.experiments.own_data",
 }
-"""Every kind of part, and the package whose modules register the library's own parts of that kind."""
+"""Every kind of part, and the package whose modules, or the module which, registers the library's own of that kind."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,8 @@ def _load_built_in(kind: str) -> None:
     if package is None or package in _LOADED:
         return
     _LOADED.add(package)
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+    home = importlib.import_module(package)
+    for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
         importlib.import_module(f"{package}.{module.name}")
 
 
