@@ -13,6 +13,7 @@ import numpy as np
 from setclosure.claims import claim
 from setclosure.errors import DatasetError, SimulationError
 from setclosure.seeds import numpy_stream
+from setclosure.simulate.sent import SentSimulator, sendable
 from setclosure.simulate.simulator import Simulator
 from setclosure.simulate.workers import Workers, open_workers
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -96,8 +97,10 @@ def simulate_dataset(
     return data
 
 
-def simulate_one(simulator: Simulator, seed: int, split: str, index: int) -> Trajectory:
+def simulate_one(simulator: Simulator | SentSimulator, seed: int, split: str, index: int) -> Trajectory:
     """Trajectory ``index`` of a split, the same wherever it is simulated."""
+    if isinstance(simulator, SentSimulator):
+        simulator = simulator.open()
     return simulator.simulate(numpy_stream(seed, split, index))
 
 
@@ -107,10 +110,11 @@ def _as_they_end(
     """Each trajectory's task when it has ended; few wait, so that few have to be given up or held in memory."""
     waiting, running = iter(todo), dict[Future[Trajectory], int]()
     executor: Executor = pool.executor
+    sent = sendable(simulator) if pool.elsewhere else simulator
     try:
         while True:
             for index in waiting:
-                running[executor.submit(simulate_one, simulator, seed, split, index)] = index
+                running[executor.submit(simulate_one, sent, seed, split, index)] = index
                 if len(running) >= pool.window:
                     break
             if not running:
