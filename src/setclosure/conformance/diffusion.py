@@ -10,6 +10,7 @@ from setclosure.conformance.report import Report
 from setclosure.conformance.require import require, require_finite, require_round_trip, require_shape
 from setclosure.dynamics.base import DiffusionConfig
 from setclosure.dynamics.euler_maruyama import EulerMaruyamaConfig
+from setclosure.dynamics.rollout import RolloutStatus
 
 
 def check_diffusion(config: DiffusionConfig) -> Report:
@@ -54,9 +55,10 @@ def check_diffusion(config: DiffusionConfig) -> Report:
         loss = made.loss(torch.randn(4, 2, DIM), torch.zeros(4, 2, 0), torch.ones(4, 1))
         require_shape(loss, (4,), "the loss")
         require_finite(loss, "the loss")
-        states = made.simulate(torch.zeros(2, DIM), torch.zeros(2, 6, 0), torch.ones(5), samples=3).states
-        require_shape(states, (2, 3, 6, DIM), "the states of a rollout")
-        require_finite(states, "the states of a rollout")
+        paths = made.simulate(torch.zeros(2, DIM), torch.zeros(2, 6, 0), torch.ones(5), samples=3)
+        require_shape(paths.states, (2, 3, 6, DIM), "the states of a rollout")
+        lost = int((paths.status == RolloutStatus.DIVERGED).sum())
+        require(lost == 0, f"{lost} of 6 paths that start at the mean of the data diverged.")
     return report
 
 

@@ -11,6 +11,7 @@ from setclosure.conformance.require import require, require_finite, require_roun
 from setclosure.dynamics.base import Drift, DriftConfig
 from setclosure.dynamics.euler_maruyama import EulerMaruyamaConfig
 from setclosure.dynamics.ode import ODEConfig
+from setclosure.dynamics.rollout import RolloutStatus
 
 
 def check_drift(config: DriftConfig) -> Report:
@@ -58,9 +59,10 @@ def check_drift(config: DriftConfig) -> Report:
     with report.promise("it drives dynamics with and without noise"):
         for dynamics in (ODEConfig(drift=config), EulerMaruyamaConfig(drift=config)):
             made = dynamics.build(DIM, 1)
-            states = made.simulate(torch.zeros(2, DIM), torch.zeros(2, 6, 0), torch.ones(5)).states
-            require_shape(states, (2, 1, 6, DIM), "the states of a rollout")
-            require_finite(states, "the states of a rollout")
+            paths = made.simulate(torch.zeros(2, DIM), torch.zeros(2, 6, 0), torch.ones(5))
+            require_shape(paths.states, (2, 1, 6, DIM), "the states of a rollout")
+            lost = int((paths.status == RolloutStatus.DIVERGED).sum())
+            require(lost == 0, f"{lost} of 2 paths that start at the mean of the data diverged.")
     return report
 
 

@@ -27,6 +27,8 @@ from setclosure.model.specification import ModelSettings
 from setclosure.seeds import numpy_stream, seeded
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
+Batches = list[MicrostateBatch]
+
 C = 3
 """Numbers of a closure."""
 
@@ -102,13 +104,16 @@ class _Tried:
         closures: Tensor = encoder(batched(self.sets, self.kind))
         return closures
 
-    def compare(self, sets: Sequence[Particles], others: Sequence[Particles], what: str, stray: float = 0.0) -> None:
-        """Require the same closures of sets in one batch, and of others each alone; in both precisions."""
+    def compare(self, one: Batches, other: Batches, what: str) -> None:
+        """Require the same closures of the microstates in two lists of batches, in both precisions."""
         for dtype in (torch.float64, torch.float32):
             encoder = self.made(dtype)
-            together = encoder(batched(sets, self.kind, dtype, stray))
-            alone = torch.cat([encoder(batched([one], self.kind, dtype)) for one in others])
-            require_same(together, alone, f"{what} ({dtype})")
+            found, expected = (torch.cat([encoder(batch.to(dtype)) for batch in batches]) for batches in (one, other))
+            require_same(found, expected, f"{what} ({dtype})")
+
+    def alone(self, sets: Sequence[Particles]) -> Batches:
+        """Give each microstate as a batch of its own."""
+        return [batched([one], self.kind) for one in sets]
 
     def shapes(self) -> None:
         embedding = self.made()(batched(self.sets, self.kind))
@@ -121,16 +126,17 @@ class _Tried:
     def order(self) -> None:
         rng = numpy_stream(1, "conformance")
         others = [one.reordered(rng.permutation(len(one.points))) for one in self.sets]
-        self.compare(self.sets, others, "the closures of particles in another order")
+        self.compare(self.alone(others), self.alone(self.sets), "the closures of particles in another order")
 
     def padding(self) -> None:
-        self.compare(self.sets, self.sets, "the closures of padded microstates", STRAY)
+        padded = batched(self.sets, self.kind, stray=STRAY)
+        self.compare([padded], self.alone(self.sets), "the closures of padded microstates")
 
     def mates(self) -> None:
         same_size = [random_sets(self.kind, (self.kind.n_particles,), seed)[0] for seed in range(3)]
-        self.compare(same_size, same_size, "the closures of a batch")
-        encoder = self.made()
         batch = batched(same_size, self.kind)
+        self.compare([batch], self.alone(same_size), "the closures of a batch")
+        encoder = self.made()
         require_same(encoder(batch), encoder(batch), "the closures of the same batch", 0.0)
 
     def chunks(self) -> None:
@@ -146,7 +152,8 @@ class _Tried:
         one = self.sets[0]
         heavy = Particles(one.points, one.species, one.masses * np.where(np.arange(len(one.points)) == 0, 2.0, 1.0))
         twice = np.concatenate([[0], np.arange(len(one.points))])
-        self.compare([heavy], [one.reordered(twice)], "the closure of a heavy particle, and of two particles")
+        pair = self.alone([heavy]), self.alone([one.reordered(twice)])
+        self.compare(*pair, "the closures of a set with a heavy particle, and with two in its place")
 
     def species(self) -> None:
         if self.kind.n_species == 1:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import random
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy as np
 from setclosure.conformance.report import Report
 from setclosure.conformance.require import require, require_round_trip
 from setclosure.observables.registered import get_observable
-from setclosure.seeds import numpy_stream
+from setclosure.seeds import numpy_stream, seeded
 from setclosure.simulate.simulator import SimulatorConfig
 from setclosure.trajectories.assemble import assembled
 from setclosure.trajectories.layout import GIVEN, Layout, Trajectory
@@ -36,9 +39,9 @@ def check_simulator(config: SimulatorConfig) -> Report:
         require_round_trip("simulator", config)
     with report.promise("trajectories fit the layout"):
         require(isinstance(config.layout, Layout), f"layout is a {type(config.layout).__name__}; expected a Layout.")
-        first = _packed(config, 0)
-    with report.promise("the same stream of random numbers gives the same trajectory"):
-        np.random.seed(1)  # noqa: NPY002  what a simulator must not use
+        with _global_numbers(0):
+            first = _packed(config, 0)
+    with report.promise("the same stream of random numbers gives the same trajectory"), _global_numbers(1):
         _require_same(_packed(config, 0), first)
     with report.promise("another stream gives another trajectory"):
         other = _packed(config, 1)
@@ -55,6 +58,20 @@ def check_simulator(config: SimulatorConfig) -> Report:
             sent = pickle.loads(pickle.dumps(config))
             require(sent == config, f"what arrives is {sent!r}; expected {config!r}.")
     return report
+
+
+@contextmanager
+def _global_numbers(seed: int) -> Iterator[None]:
+    """Seed the global streams of random numbers, which a simulator must not use, inside the block."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        with seeded(seed):
+            yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
 
 
 def _packed(config: SimulatorConfig, stream: int) -> dict[str, Any]:
