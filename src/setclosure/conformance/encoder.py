@@ -180,11 +180,11 @@ class _Tried:
         )
         closures = encoder(nothing)
         require_finite(closures, "the closure of an empty microstate")
-        require_gradients(encoder, closures.square().sum())
+        require_gradients(encoder, (closures - 1).square().sum())
 
     def gradients(self) -> None:
         encoder = self.made()
-        require_gradients(encoder, self.all_closures(encoder).square().sum())
+        require_gradients(encoder, (self.all_closures(encoder) - 1).square().sum())
 
 
 def _words(kind: MicrostateKind) -> str:
