@@ -55,6 +55,10 @@ class SimulationError(SetclosureError):
     """A trajectory could not be simulated, for instance because the simulation program stopped with an error."""
 
 
+class ConformanceError(SetclosureError):
+    """A part breaks a promise that every part of its kind keeps."""
+
+
 class TrainingError(SetclosureError):
     """Training cannot go on, for instance because the loss is not finite."""
 

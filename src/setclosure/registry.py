@@ -12,6 +12,7 @@ import importlib.util
 import pkgutil
 import re
 import sys
+import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -36,9 +37,9 @@ KINDS: dict[str, str | None] = {
     "method": "setclosure.model",
     "observable": "setclosure.observables",
     "simulator": None,
-    "study": None,
+    "study": "setclosure.experiments.own_data",
 }
-"""Each kind of part has the package whose modules register the library's own parts of that kind, or None."""
+"""Each kind of part has the package, or the module, that registers the library's own parts of that kind, or None."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,47 @@ class Registered:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Plugin:
+    """A user's file that was run, and its text, so that other processes and machines can run it, too.
+
+    Attributes
+    ----------
+    module : str
+        Name of the module that it is here.
+    path : str
+        Where it lay.
+    text : str
+        Its content.
+    """
+
+    module: str
+    path: str
+    text: str
+
+    def load(self) -> None:
+        """Run it, if that was not done in this process.
+
+        Raises
+        ------
+        ConfigurationError
+            If it raises an error.
+        """
+        if self.module in sys.modules:
+            return
+        module = types.ModuleType(self.module)
+        module.__file__ = self.path
+        sys.modules[self.module] = module  # before it runs: dataclasses and pydantic look their module up
+        try:
+            exec(compile(self.text, self.path, "exec"), vars(module))
+        except Exception as error:
+            del sys.modules[self.module]
+            raise ConfigurationError(f"the plugin {self.path} stopped with {type(error).__name__}: {error}") from error
+
+
 _PARTS: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
 _LOADED: set[str] = set()
+_PLUGINS: dict[str, Plugin] = {}
 
 
 def register(kind: str, name: str, **facts: Any) -> Callable[[T], T]:
@@ -173,19 +213,21 @@ def load_plugin(path: str | Path) -> None:
     path = Path(path).resolve()
     if not path.is_file():
         raise ConfigurationError(f"the plugin {path} is not there; expected a Python file that registers parts.")
-    module_name = f"setclosure_plugin_{path.stem}_{sha256(str(path).encode())[:8]}"
-    if module_name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise ConfigurationError(f"the plugin {path} is not a Python file; expected a name that ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module  # before it runs: dataclasses and pydantic look their module up
+    module = f"setclosure_plugin_{path.stem}_{sha256(str(path).encode())[:8]}"
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
-        raise ConfigurationError(f"the plugin {path} stopped with {type(error).__name__}: {error}") from error
+        text = importlib.util.decode_source(path.read_bytes())
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the plugin {path} is no text: {error}.") from error
+    plugin = Plugin(module, str(path), text)
+    plugin.load()
+    _PLUGINS.setdefault(module, plugin)
+
+
+def plugins() -> list[Plugin]:
+    """List the plugins that were loaded in this process."""
+    return list(_PLUGINS.values())
 
 
 def _require_kind(kind: str) -> None:
@@ -198,7 +240,8 @@ def _load_built_in(kind: str) -> None:
     if package is None or package in _LOADED:
         return
     _LOADED.add(package)
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+    home = importlib.import_module(package)
+    for module in pkgutil.iter_modules(getattr(home, "__path__", [])):
         importlib.import_module(f"{package}.{module.name}")
 
 

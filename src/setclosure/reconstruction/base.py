@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -49,6 +49,9 @@ class Reconstruction(Protocol[D_contra]):
 
 class ReconstructionConfig(PartConfig):
     """The base of the options of reconstructions: a subclass has the options as fields, and builds it."""
+
+    by_index: ClassVar[bool] = False
+    """Whether particles are paired with the decoder's by their index: the loss then depends on their order."""
 
     def build(self, bandwidth: float | Tensor) -> Reconstruction[Any]:
         """Make the reconstruction.

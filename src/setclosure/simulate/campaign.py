@@ -13,6 +13,7 @@ import numpy as np
 from setclosure.claims import claim
 from setclosure.errors import DatasetError, SimulationError
 from setclosure.seeds import numpy_stream
+from setclosure.simulate.sent import SentSimulator, sendable
 from setclosure.simulate.simulator import Simulator
 from setclosure.simulate.workers import Workers, open_workers
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -102,7 +103,7 @@ def simulate_dataset(
     return data
 
 
-def simulate_one(simulator: Simulator, seed: int, split: str, index: int) -> Trajectory:
+def simulate_one(simulator: Simulator | SentSimulator, seed: int, split: str, index: int) -> Trajectory:
     """Simulate trajectory ``index`` of a split, which is the same wherever it is simulated.
 
     Raises
@@ -110,6 +111,8 @@ def simulate_one(simulator: Simulator, seed: int, split: str, index: int) -> Tra
     SimulationError
         If the simulator gives the trajectory up.
     """
+    if isinstance(simulator, SentSimulator):
+        simulator = simulator.open()
     return simulator.simulate(numpy_stream(seed, split, index))
 
 
@@ -122,10 +125,11 @@ def _as_they_end(
     """
     waiting, running = iter(todo), dict[Future[Trajectory], int]()
     executor: Executor = pool.executor
+    sent = sendable(simulator) if pool.elsewhere else simulator
     try:
         while True:
             for index in waiting:
-                running[executor.submit(simulate_one, simulator, seed, split, index)] = index
+                running[executor.submit(simulate_one, sent, seed, split, index)] = index
                 if len(running) >= pool.window:
                     break
             if not running:

@@ -37,11 +37,14 @@ class Workers:
         Trajectories that are submitted at a time, enough that no worker waits.
     lost : tuple of exception types
         The exceptions that tell that a worker died with a trajectory, and that trying again was in vain.
+    elsewhere : bool
+        Whether other processes simulate.
     """
 
     executor: Executor
     window: int
     lost: tuple[type[Exception], ...] = ()
+    elsewhere: bool = False
 
 
 @contextmanager
@@ -111,7 +114,7 @@ def open_workers(in_threads: bool, n: int | None = None, scheduler: str | None =
     try:
         threads = sum(client.nthreads().values()) if scheduler else n or available_cores()
         # a result is no function of the arguments' hash for Dask: each is computed once and then forgotten
-        yield Workers(client.get_executor(pure=False), 2 * max(1, threads), (KilledWorker,))
+        yield Workers(client.get_executor(pure=False), 2 * max(1, threads), (KilledWorker,), elsewhere=True)
     finally:
         client.close()
         if scheduler is None:

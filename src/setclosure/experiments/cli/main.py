@@ -17,6 +17,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from setclosure.errors import SetclosureError, SetclosureWarning
+from setclosure.experiments.cli.conformance import check_part
 from setclosure.experiments.cli.shared import (
     Config,
     Data,
@@ -228,6 +229,9 @@ def inspect(
     damaged = inspect_path(path, Console())
     if damaged:
         raise typer.Exit(1)
+
+
+app.command("check-part")(check_part)
 
 
 def _add_commands_of_plugins() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,8 @@ from setclosure.sets.microstates import MicrostateBatch
 @register("reconstruction", "squared_error")
 class SquaredErrorConfig(ReconstructionConfig):
     """The options of a :class:`SquaredError`, which has none."""
+
+    by_index: ClassVar[bool] = True
 
     def build(self, bandwidth: float | Tensor) -> SquaredError:
         """Make the reconstruction, which smooths nothing and ignores ``bandwidth``."""

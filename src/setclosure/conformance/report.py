@@ -1,0 +1,63 @@
+"""Reports of conformance checks: the promises that a part was found to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from setclosure.errors import ConformanceError
+
+
+@dataclass
+class Report:
+    """The promises of one part that were checked, in their order.
+
+    Attributes
+    ----------
+    kind, name : str
+        The part.
+    promises : list of str
+        A sentence for each promise that it keeps.
+
+    Examples
+    --------
+    >>> report = Report("encoder", "mine")
+    >>> with report.promise("the order of the particles changes nothing"):
+    ...     pass
+    >>> print(report)
+    The encoder 'mine' keeps all 1 promises:
+      - the order of the particles changes nothing
+    """
+
+    kind: str
+    name: str
+    promises: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def promise(self, sentence: str) -> Iterator[None]:
+        """Note a promise as kept if the block ends without an error.
+
+        Raises
+        ------
+        ConformanceError
+            If it does not; the message has the promise and what was found instead.
+        """
+        try:
+            yield
+        except ConformanceError as error:
+            raise ConformanceError(f"{self.part} breaks a promise: {sentence}. {error}") from error
+        except Exception as error:
+            raise ConformanceError(
+                f"{self.part} breaks a promise: {sentence}. It stopped with {type(error).__name__}: {error}"
+            ) from error
+        self.promises.append(sentence)
+
+    @property
+    def part(self) -> str:
+        """The part in words."""
+        return f"the {self.kind} '{self.name}'"
+
+    def __str__(self) -> str:
+        head = f"T{self.part[1:]} keeps all {len(self.promises)} promises:"
+        return "\n".join([head, *(f"  - {sentence}" for sentence in self.promises)])

