@@ -10,7 +10,7 @@ from setclosure.sets.microstates import MicrostateBatch
 
 @register("observable", "extension")
 def extension(microstates: MicrostateBatch) -> torch.Tensor:
-    """Largest minus smallest first feature of the particles, ``(B,)``.
+    """Give the largest minus the smallest first feature of the particles, ``(B,)``.
 
     Of an image as a set of pixels that is its last minus its first column with a pixel that is not white.
     """

@@ -57,7 +57,10 @@ def mixing_ratio_of_points(points: Any, species: Any, radius: float = 2.5) -> np
 
 @register("observable", "mixing_ratio", components=("R_AB", "R_BA"))
 def mixing_ratio(microstates: MicrostateBatch, radius: float = 2.5) -> np.ndarray[Any, Any]:
-    """:func:`mixing_ratio_of_points` of a batch of two species, ``(B, 2)``; weights do not matter."""
+    """Give the share of the other species among the neighbours of each of two species, ``(B, 2)``.
+
+    Weights do not matter; see :func:`mixing_ratio_of_points`.
+    """
     if microstates.n_species != 2:
         raise MicrostateError(
             f"the mixing ratio is that of two species; these microstates have {microstates.n_species}."

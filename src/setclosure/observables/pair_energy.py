@@ -44,7 +44,10 @@ def pair_energy_of_points(
 
 @register("observable", "pair_energy")
 def pair_energy(microstates: MicrostateBatch, a: float = 4.0, b: float = 0.1) -> np.ndarray[Any, Any]:
-    """:func:`pair_energy_of_points` of a batch, ``(B,)``; particles count once, whatever their weight."""
+    """Give the pair energy of A.3 of each microstate, ``(B,)``; particles count once, whatever their weight.
+
+    See :func:`pair_energy_of_points`.
+    """
     points = microstates.points.detach().cpu().numpy()
     mask = microstates.mask.cpu().numpy()
     if mask.all():
