@@ -140,6 +140,18 @@ PARTS: dict[str, tuple[str, type[PartConfig] | None]] = {
 """Heading and base of the options of each kind of part, in the order of the page."""
 
 
+PLAIN = {
+    type(None): "null",
+    int: "integer",
+    float: "number",
+    str: "text",
+    bool: "true or false",
+    dict: "section",
+    DataSource: "data set",
+}
+"""Types of values, in words."""
+
+
 def _type(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
@@ -152,17 +164,11 @@ def _type(annotation: Any) -> str:
         return f"list of {inner}" if repeated else f"list of {len(arguments)} × {inner}"
     if origin is typing.Annotated:
         return _type(arguments[0])
-    if origin is dict or annotation is dict:
-        return "section"
     if isinstance(annotation, type) and issubclass(annotation, PartConfig):
         kind = next(kind for kind, (_, base) in PARTS.items() if base and issubclass(annotation, base))
         named = annotation.part_name
         return f"[{kind} `{named}`](parts.md#{_anchor(kind, named)})" if named else f"[{kind}](parts.md#{kind})"
-    if annotation is DataSource:
-        return "data set"
-    return {type(None): "null", int: "integer", float: "number", str: "text", bool: "true or false"}.get(
-        annotation, getattr(annotation, "__name__", str(annotation))
-    )
+    return PLAIN.get(origin or annotation) or str(annotation)
 
 
 def _anchor(kind: str, name: str) -> str:
@@ -299,7 +305,8 @@ def _arguments(function: Any) -> tuple[list[list[str]], list[str]]:
             continue  # Typer's own context
         base, info = typing.get_args(hints[name])
         needed = parameter.default is inspect.Parameter.empty
-        default = "required" if needed else ("" if parameter.default is None or parameter.default is False else f"`{parameter.default}`")
+        shown = "" if parameter.default is None or parameter.default is False else f"`{parameter.default}`"
+        default = "required" if needed else shown
         label = info.metavar or ""
         if isinstance(info, OptionInfo):
             value = "" if base is bool else f" {info.metavar or 'N'}"
