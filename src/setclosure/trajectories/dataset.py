@@ -273,12 +273,13 @@ class TrajectoryDataset:
 
     def __repr__(self) -> str:
         frames, least, most = _range(self.lengths), "up to " if self.layout.ragged else "", self.max_particles
+        species = "" if self.species_names == ("particles",) else f" of {', '.join(self.species_names)}"
         lines = [
             f"TrajectoryDataset {self.path}: {self.layout.name}",
             f"  {self.n_trajectories} trajectories of {frames} frames, {self.time_step:g} {self.layout.time_unit} apart"
             if self.committed.any()
             else f"  {self.n_trajectories} trajectories, none of them committed",
-            f"  {least}{most} particles of {', '.join(self.species_names)}; features {', '.join(self.features.names)}",
+            f"  {least}{most} particles{species}; features {', '.join(self.features.names)}",
             f"  observables {_with_units(self.observable_names, self.observable_units)}",
         ]
         if self.context_names:
