@@ -209,9 +209,9 @@ def methods() -> str:
         chosen = {part: getattr(method, part) for part in ("encoder", "decoder", "reconstruction")}
         cells = [f"`{section['name']}`" if section else "–" for section in chosen.values()]
         of_paper = any(_of_paper(find(kind, section["name"]).value) for kind, section in chosen.items() if section)
-        rows.append((of_paper, [f"`{name}`", method.summary, *cells, f"{method.dynamics_weight:g}"]))
+        rows.append((of_paper, [f"`{name}`", *cells, f"{method.dynamics_weight:g}"]))
     rows = [row for _, row in sorted(rows, key=lambda of: of[0])]
-    return _table(["method", "what it is", "encoder", "decoder", "reconstruction", "`dynamics_weight`"], rows)
+    return _table(["method", "encoder", "decoder", "reconstruction", "`dynamics_weight`"], rows)
 
 
 def parts() -> str:
@@ -463,7 +463,7 @@ def api() -> Iterator[tuple[str, str]]:
             continue
         rooms.setdefault(module.name if module.ispkg else module.name.rpartition(".")[0], []).append(module.name)
     for room, modules in rooms.items():
-        title = "Modules of the top level" if room == "setclosure" else room
+        title = "setclosure: registry, parts, errors and others" if room == "setclosure" else room
         out = [f"# {title}", ""]
         for name in modules:
             heading = "" if name == room else f"## {name.removeprefix('setclosure.')}\n"
