@@ -1,4 +1,4 @@
-"""Save a tiny trained model (``make FOLDER``), or predict with it (``use FOLDER``) where the base installation alone is."""
+"""Save a tiny trained model (``make FOLDER``), or predict with it in a base installation (``use FOLDER``)."""
 
 import sys
 from pathlib import Path

@@ -6,7 +6,8 @@ from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 extras = ("train", "report", "cli", "cluster", "paper")
-requirements = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
+optional = project["optional-dependencies"]
+requirements = [*project["dependencies"], *(line for extra in extras for line in optional[extra])]
 lowest = {}
 for requirement in requirements:
     found = re.fullmatch(r"([\w.-]+)(?:\[.*\])?>=([\w.]+)", requirement)

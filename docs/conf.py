@@ -78,8 +78,25 @@ def before_napoleon(app, what, name, obj, options, lines):
 
 def after_napoleon(app, what, name, obj, options, lines):
     """A colon in the docstring of a constant ends no type, and "D." alone is a letter, not item D of a list."""
-    lines[:] = CONSTANTS.get(name, lines)
+    lines[:] = CONSTANTS.get(name, list(one_field_each(lines)))
     lines[:] = [re.sub(r"^(\s*(?::\w[^:]*:\s+)?)([A-Za-z])\.$", r"\1\\\2.", line) for line in lines]
+
+
+def one_field_each(lines):
+    """Attributes that share a description are repeated, one by one; Sphinx would take the first for the type."""
+    block = []
+    for line in [*lines, ":end:"]:
+        if block and re.match(r":|\S", line):
+            field, names, rest = re.match(r":(\w+) ([^:]*):(.*)", block[0]).groups()
+            for name in names.split(", "):
+                yield from (f":{field} {name}:{rest}", *block[1:])
+            block = []
+        if re.match(r":(ivar|vartype) \w+(, \w+)+:", line):
+            block = [line]
+        elif block:
+            block.append(line)
+        elif line != ":end:":
+            yield line
 
 
 def resolve(app, env, node, contnode):

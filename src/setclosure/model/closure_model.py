@@ -77,12 +77,13 @@ class ClosureModel:
         facts = self.facts
         context = f", given {', '.join(facts.context_names)}" if facts.context_names else ""
         unit = f" {facts.time_unit}" if facts.time_unit else ""
+        species = "" if facts.species_names == ("particles",) else f" of {', '.join(facts.species_names)}"
         return (
             f"ClosureModel of {facts.system}: method '{self.settings.method}', "
             f"{self.parts.autoencoder.closure_dim} numbers of closure\n"
             f"  predicts {', '.join(facts.observable_names)}{context}, every {facts.time_step:g}{unit}, "
             f"{'with' if self.parts.dynamics.stochastic else 'without'} noise\n"
-            f"  reads particles of {', '.join(facts.species_names)} with features "
+            f"  reads particles{species} with features "
             f"{', '.join(facts.kind.features.names)}"
         )
 

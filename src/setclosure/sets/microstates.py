@@ -311,7 +311,7 @@ class MicrostateBatch:
             torch.as_tensor(all_points, dtype=dtype),
             torch.as_tensor(all_weights, dtype=dtype),
             known,
-            None if boxes is None else torch.as_tensor(boxes, dtype=dtype),
+            None if boxes is None else torch.as_tensor(np.array(boxes), dtype=dtype),  # one box for all is read-only
         )
 
 

@@ -41,10 +41,11 @@ class Description:
         missing = f", {np.count_nonzero(~there)} of them not committed" if not there.all() else ""
         frames = f" of {span(self.lengths[there])} frames" if there.any() else ""
         most = f"{'up to ' if self.layout.ragged else ''}{self.max_particles}"
+        species = "" if self.species_names == ("particles",) else f" of {', '.join(self.species_names)}"
         lines = [
             f"TrajectoryDataset {self.path}: {self.layout.name}",
             f"  {self.n_trajectories} trajectories{frames}{missing}",
-            f"  {most} particles of {', '.join(self.species_names)}; features {', '.join(self.features.names)}",
+            f"  {most} particles{species}; features {', '.join(self.features.names)}",
             f"  observables {_with_units(self.observable_names, self.observable_units)}",
         ]
         if self.context_names:

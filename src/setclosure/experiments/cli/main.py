@@ -188,7 +188,9 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Run folder to make.", metavar="RUN")],
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Data folder to use or make, if data are simulated; RUN/data by default."),
+        typer.Option(
+            "--data", help="Data folder to use or make, if data are simulated; RUN/data by default.", metavar="DIR"
+        ),
     ] = None,
     resume: Resume = False,
     set_: Set = None,
