@@ -292,7 +292,7 @@ class MicrostateBatch:
             torch.as_tensor(all_points, dtype=dtype),
             torch.as_tensor(all_weights, dtype=dtype),
             known,
-            None if boxes is None else torch.as_tensor(boxes, dtype=dtype),
+            None if boxes is None else torch.tensor(boxes, dtype=dtype),
         )
 
 
