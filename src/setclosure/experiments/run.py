@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 
 from setclosure.claims import claim
-from setclosure.errors import RunError, SchemaVersionError
+from setclosure.errors import RunError
 from setclosure.experiments.configuration import load_study, save_study
+from setclosure.experiments.run_json import SCHEMA, read_run_json
 from setclosure.experiments.study import Datasets, Study
-from setclosure.files import read_json, write_json
+from setclosure.files import write_json
 from setclosure.processes import is_first_process
-from setclosure.provenance import provenance, writer
+from setclosure.provenance import provenance
 from setclosure.trajectories.dataset import TrajectoryDataset
-
-SCHEMA = 2
-"""The version of the files of a run; a change of their layout raises it."""
 
 
 class Run:
@@ -40,15 +38,7 @@ class Run:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        if not (self.folder / "run.json").is_file():
-            raise RunError(f"{self.folder} is not a run folder: it has no run.json. 'setclosure train' makes one.")
-        self.facts: dict[str, Any] = read_json(self.folder / "run.json")
-        if self.facts.get("schema") != SCHEMA:
-            raise SchemaVersionError(
-                f"{self.folder} has schema version {self.facts.get('schema')!r}, written by setclosure "
-                f"{writer(self.facts)}; this version reads "
-                f"{SCHEMA}. Use the version that wrote it."
-            )
+        self.facts: dict[str, Any] = read_run_json(self.folder)
         self.study: Study = load_study(self.folder / "config.yaml")
 
     def __repr__(self) -> str:

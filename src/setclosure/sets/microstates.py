@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from setclosure.errors import MicrostateError
-from setclosure.sets.cell import cell_matrices
+from setclosure.sets.arrays import read_cells, read_per_particle, read_sets, weights_of, whole_numbers
 from setclosure.sets.features import Features, as_features
 
 
@@ -279,54 +279,25 @@ class MicrostateBatch:
         >>> batch.weights.tolist()
         [[[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]]]
         """
-        sets = _as_sets(x)
-        for b, points in enumerate(sets):
-            _check_points(b, points, sets[0].shape[1], torch.finfo(dtype).max)
-        kinds = _whole(_per_particle(species, sets, "species"), "species")
-        mass = _per_particle(masses, sets, "masses")
-        S = n_species if n_species is not None else _species_of(kinds)
-        N = max(1, *(len(points) for points in sets))
-        all_points = np.zeros((len(sets), N, sets[0].shape[1]))
-        all_weights = np.zeros((len(sets), S, N))
-        for b, points in enumerate(sets):
-            n = len(points)
-            if n == 0:
-                continue
-            all_points[b, :n] = points
-            m = np.ones(n) if mass is None else mass[b]
-            if not np.all(np.isfinite(m)) or np.any(m <= 0):
-                raise MicrostateError(f"microstate {b}: masses must be finite and positive; got {m.min()} … {m.max()}.")
-            kind = np.zeros(n, dtype=np.int64) if kinds is None else kinds[b]
-            if kind.min() < 0 or kind.max() >= S:
-                raise MicrostateError(
-                    f"microstate {b}: species run from {kind.min()} to {kind.max()}; expected 0 to {S - 1}."
-                )
-            for s in range(S):
-                of_s = kind == s
-                if of_s.any():
-                    all_weights[b, s, :n] = np.where(of_s, m, 0.0) / m[of_s].sum()
+        sets = read_sets(x, torch.finfo(dtype).max)
+        kinds = read_per_particle(species, sets, "species")
+        weights = weights_of(
+            sets,
+            None if kinds is None else [whole_numbers(kind, "species") for kind in kinds],
+            read_per_particle(masses, sets, "masses"),
+            n_species,
+        )
+        points = np.zeros((len(sets), weights.shape[2], sets[0].shape[1]))
+        for b, of_set in enumerate(sets):
+            points[b, : len(of_set)] = of_set
         known = None if features is None else as_features(features, roles)
-        boxes = None if cell is None else _cells(cell, len(sets), known or Features(sets[0].shape[1]))
+        boxes = None if cell is None else read_cells(cell, len(sets), (known or Features(points.shape[2])).position)
         return cls(
-            torch.as_tensor(all_points, dtype=dtype),
-            torch.as_tensor(all_weights, dtype=dtype),
+            torch.as_tensor(points, dtype=dtype),
+            torch.as_tensor(weights, dtype=dtype),
             known,
-            None if boxes is None else torch.as_tensor(np.array(boxes), dtype=dtype),  # one box for all is read-only
+            None if boxes is None else torch.as_tensor(boxes, dtype=dtype),
         )
-
-
-def _species_of(kinds: list[np.ndarray[Any, Any]] | None) -> int:
-    return 1 if kinds is None else 1 + max((int(kind.max()) for kind in kinds if len(kind)), default=0)
-
-
-def _cells(cell: Any, B: int, features: Features) -> np.ndarray[Any, Any]:
-    matrices = cell_matrices(cell, features.position)
-    if matrices.ndim > 3 or (matrices.ndim == 3 and len(matrices) != B):
-        raise MicrostateError(
-            f"there are {B} microstates and cells of shape {matrices.shape}; expected one matrix for each, or for all."
-        )
-    # a copy: the batch shares no memory with the array that the user gave
-    return np.array(np.broadcast_to(matrices, (B, *matrices.shape[-2:])))
 
 
 def as_microstates(x: Any, dtype: torch.dtype = torch.float32) -> MicrostateBatch:
@@ -361,110 +332,3 @@ def as_microstates(x: Any, dtype: torch.dtype = torch.float32) -> MicrostateBatc
             f"microstate {wrong} has a coordinate that is NaN, infinite or too large. Remove it or repair its source."
         )
     return batch
-
-
-def _as_sets(x: Any) -> list[np.ndarray[Any, Any]]:
-    """Split any accepted input into one two-dimensional array per microstate."""
-    if isinstance(x, Sequence) and not isinstance(x, str):
-        sets = [real_numbers(part, "particles") for part in x]
-        if sets and all(part.ndim == 1 for part in sets):  # one microstate, as a list of particles
-            return _as_sets(real_numbers(x, "particles"))
-    else:
-        array = real_numbers(x, "particles")
-        if array.ndim not in (2, 3):
-            raise MicrostateError(
-                f"an array of microstates has shape (N, d) or (B, N, d); got {array.shape}. "
-                "A set of scalars needs a last axis of length 1."
-            )
-        sets = [array] if array.ndim == 2 else list(array)
-    if not sets:
-        raise MicrostateError("no microstates were given; expected at least one.")
-    return sets
-
-
-def real_numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
-    """Give an array or tensor of real numbers as float64.
-
-    Parameters
-    ----------
-    x : array or Tensor
-        The numbers.
-    what : str
-        The name of the numbers, with which the message begins.
-
-    Raises
-    ------
-    MicrostateError
-        If ``x`` is ragged, or holds texts, complex numbers or truth values.
-    """
-    try:
-        array = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
-        if array.dtype.kind not in "iufO":
-            raise TypeError(f"got {array.dtype.name}")
-        return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as error:
-        raise MicrostateError(f"{what} must be an array of real numbers: {error}.") from error
-
-
-def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int, largest: float) -> None:
-    if points.ndim != 2:
-        raise MicrostateError(f"microstate {b} has shape {points.shape}; expected (N, d).")
-    if points.shape[1] != n_features or n_features == 0:
-        raise MicrostateError(
-            f"microstate {b} has {points.shape[1]} features per particle, microstate 0 has {n_features}; "
-            "expected the same positive number."
-        )
-    fits = (np.abs(points) <= largest).all(axis=1)  # False for NaN, too
-    if not fits.all():
-        particle = int(np.argmin(fits))
-        raise MicrostateError(
-            f"microstate {b}, particle {particle} has a coordinate that is NaN, infinite or too large: "
-            f"{points[particle]}. "
-            "Remove that microstate or repair its source."
-        )
-
-
-def _per_particle(values: Any, sets: list[np.ndarray[Any, Any]], name: str) -> list[np.ndarray[Any, Any]] | None:
-    """Split values of particles into one array for each microstate, of that microstate's length."""
-    if values is None:
-        return None
-    try:
-        first = np.asarray(values, dtype=np.float64)
-        parts = [first] * len(sets) if first.ndim == 1 else list(first)
-    except ValueError:  # ragged
-        parts = [np.asarray(part, dtype=np.float64) for part in values]
-    if [len(part) for part in parts] != [len(points) for points in sets]:
-        raise MicrostateError(
-            f"{name} have lengths {[len(part) for part in parts][:5]}…, the sets {[len(p) for p in sets][:5]}…; "
-            "expected one value for each particle."
-        )
-    return parts
-
-
-def _whole(parts: list[np.ndarray[Any, Any]] | None, name: str) -> list[np.ndarray[Any, Any]] | None:
-    return None if parts is None else [whole_numbers(part, name) for part in parts]
-
-
-def whole_numbers(numbers: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, Any]:
-    """Give whole numbers as int64.
-
-    Parameters
-    ----------
-    numbers : array
-        Numbers of any real dtype.
-    what : str
-        The name of the numbers, with which the message begins.
-
-    Raises
-    ------
-    MicrostateError
-        If some have a fraction.
-
-    Examples
-    --------
-    >>> whole_numbers(np.array([1.0, 2.0]), "species")
-    array([1, 2])
-    """
-    if (numbers != np.rint(numbers)).any():  # NaN, too
-        raise MicrostateError(f"{what} must be whole numbers; got fractions.")
-    return numbers.astype(np.int64)

@@ -11,9 +11,10 @@ import numpy as np
 
 from setclosure.errors import DatasetError, MicrostateError, SetclosureWarning
 from setclosure.observables.registered import Observable, as_observable
+from setclosure.sets.arrays import real_numbers, whole_numbers
 from setclosure.sets.cell import cell_matrices
 from setclosure.sets.features import Features, as_features
-from setclosure.sets.microstates import MicrostateBatch, real_numbers, whole_numbers
+from setclosure.sets.microstates import MicrostateBatch
 from setclosure.trajectories.layout import GIVEN, Array, Layout, Trajectory
 
 ROUNDED = 0.01

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from setclosure.errors import DamagedFileError, RunError
+from setclosure.errors import DamagedFileError
 from setclosure.evaluation.numbers import is_value
 from setclosure.experiments.report.stored import (
     PERMUTATION,
@@ -18,17 +18,11 @@ from setclosure.experiments.report.stored import (
     reason,
 )
 from setclosure.experiments.report.words import FITTED_ON, Quantity, Word, word
+from setclosure.experiments.run_json import read_run_json
 from setclosure.files import read_json
 
-SCHEMA = 2
 NO_TEST = ("permutation", "snapshots")
 """Files of arrays beside those of the tests."""
-
-_TYPES: dict[str, type] = {
-    "name": str, "description": str, "observables": list, "time_unit": str, "features": list, "species": list,
-    "context": list, "tests": dict, "data": dict, "provenance": dict, "videos": str,
-}  # fmt: skip
-_JSON_WORDS: dict[type, str] = {str: "text", list: "a list", dict: "an object"}
 
 
 @dataclass
@@ -143,7 +137,7 @@ def load_run(path: str | Path) -> LoadedRun:
         If the folder or its ``run.json`` is missing or damaged, or is of another schema.
     """
     path = Path(path)
-    run = LoadedRun(path=path, info=_run_json(path))
+    run = LoadedRun(path=path, info=read_run_json(path))
     reasons = run.reasons
     run.metrics = _table(_json(path / "metrics.json", "metrics", reasons))
     naive = _json(path / "naive.json", "naive", reasons)
@@ -175,47 +169,6 @@ def load_run(path: str | Path) -> LoadedRun:
     run.permutation = read_arrays(first / "permutation.npz", PERMUTATION, "permutation", reasons)
     run.snapshots = read_arrays(first / "snapshots.npz", SNAPSHOTS, "snapshots", reasons)
     return run
-
-
-def _run_json(path: Path) -> dict[str, Any]:
-    if not path.is_dir():
-        raise RunError(
-            f"{path} is not a folder; expected the folder of a run. Give the folder that `setclosure run` wrote."
-        )
-    file = path / "run.json"
-    try:
-        info = read_json(file)
-    except FileNotFoundError as error:
-        raise RunError(
-            f"{path} has no run.json, so it is not the folder of a run, or the run ended before it began. "
-            "Give the folder that `setclosure run` wrote, or run again."
-        ) from error
-    except DamagedFileError as error:
-        raise RunError(f"the run in {path} cannot be reported: {error}") from error
-    if not isinstance(info, dict) or not isinstance(info.get("seeds"), list):
-        raise RunError(
-            f"{file} lacks 'seeds': it is not what `setclosure run` writes. Restore it from a copy, or run again."
-        )
-    if info.get("schema") != SCHEMA:
-        raise RunError(
-            f"{file} has schema {info.get('schema')!r}; this version of setclosure reads {SCHEMA}. "
-            "Make the report with the version that wrote the run (run.json names it under provenance)."
-        )
-    if not info["seeds"] or not all(isinstance(seed, int) for seed in info["seeds"]):
-        raise RunError(f"{file}: seeds are {info['seeds']!r}; expected a list of integers, at least one.")
-    for key, kind in _TYPES.items():
-        if not isinstance(info.get(key, kind()), kind):
-            raise RunError(
-                f"{file}: {key} is {info[key]!r}; expected {_JSON_WORDS[kind]}. "
-                "Restore the file from a copy, or run again."
-            )
-    for key in ("observables", "context"):
-        if not all(isinstance(entry, dict) and "name" in entry for entry in info.get(key, [])):
-            raise RunError(f"{file}: {key} are {info[key]!r}; expected a list of objects that have a name.")
-    for key in ("tests", "data"):
-        if not all(isinstance(entry, dict) for entry in info.get(key, {}).values()):
-            raise RunError(f"{file}: {key} are {info[key]!r}; expected an object for each name.")
-    return info
 
 
 def _quantities(entries: list[dict[str, Any]]) -> dict[str, Quantity]:
