@@ -13,13 +13,15 @@ import pkgutil
 import re
 import sys
 import types
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from setclosure.errors import ConfigurationError
+from setclosure.errors import ConfigurationError, SetclosureWarning
+from setclosure.extras import missing_extra
 from setclosure.files import sha256
 
 T = TypeVar("T")
@@ -249,8 +251,41 @@ def _load_entry_points() -> None:
     if ENTRY_POINTS in _LOADED:
         return
     _LOADED.add(ENTRY_POINTS)
-    for point in entry_points(group=ENTRY_POINTS):
-        point.load()
+    for _ in installed(ENTRY_POINTS):
+        pass  # loading registers
+
+
+def installed(group: str) -> Iterator[tuple[str, Any]]:
+    """Load the entry points of a group one after another, in the order of their names: name and object.
+
+    One that needs an extra which is not installed is left out.
+
+    Warns
+    -----
+    SetclosureWarning
+        If an installed package stops with an error; it is left out, too.
+    """
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        try:
+            loaded = point.load()
+        except ModuleNotFoundError as error:
+            if missing_extra(error) is None:
+                _warn_of(point, error)
+            continue
+        except Exception as error:
+            _warn_of(point, error)
+            continue
+        yield point.name, loaded
+
+
+def _warn_of(point: EntryPoint, error: Exception) -> None:
+    package = point.dist.name if point.dist else point.value
+    warnings.warn(
+        f"the plugin '{point.name}' of the installed package '{package}' stopped with {type(error).__name__}: {error}. "
+        "Its parts and commands are left out; mend or uninstall that package.",
+        SetclosureWarning,
+        stacklevel=2,
+    )
 
 
 def _where(value: Any) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import logging
 import shlex
 import sys
 import warnings
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +29,7 @@ from setclosure.experiments.cli.shared import (
     say,
     standard_output,
 )
+from setclosure.registry import installed
 
 COMMANDS = "setclosure.commands"
 """Entry points of this group add commands: each has a name, and a function with Typer's annotations."""
@@ -237,8 +238,8 @@ app.command("check-part")(check_part)
 
 
 def _add_commands_of_plugins() -> None:
-    for point in sorted(entry_points(group=COMMANDS), key=lambda point: point.name):
-        app.command(point.name)(point.load())
+    for name, command in installed(COMMANDS):
+        app.command(name)(command)
 
 
 def _warn(message: Any, category: type[Warning], *args: Any, **kwargs: Any) -> None:
