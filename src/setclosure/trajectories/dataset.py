@@ -273,10 +273,11 @@ class TrajectoryDataset:
 
     def __repr__(self) -> str:
         frames, least, most = _range(self.lengths), "up to " if self.layout.ragged else "", self.max_particles
+        unit = f" {self.layout.time_unit}" if self.layout.time_unit else ""
         species = "" if self.species_names == ("particles",) else f" of {', '.join(self.species_names)}"
         lines = [
             f"TrajectoryDataset {self.path}: {self.layout.name}",
-            f"  {self.n_trajectories} trajectories of {frames} frames, {self.time_step:g} {self.layout.time_unit} apart"
+            f"  {self.n_trajectories} trajectories of {frames} frames, {self.time_step:g}{unit} apart"
             if self.committed.any()
             else f"  {self.n_trajectories} trajectories, none of them committed",
             f"  {least}{most} particles{species}; features {', '.join(self.features.names)}",
