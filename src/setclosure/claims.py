@@ -85,7 +85,5 @@ def claim(
         raise error(f"{what} already. Resume it (resume=True, --resume), or choose another folder.")
     different = differences(before, now)
     if different:
-        raise error(
-            "\n".join([f"{what} that differs from what is wanted now:", *(f"  {d}" for d in different), remedy])
-        )
+        raise error("\n".join([f"{what}, and what is wanted now differs:", *(f"  {d}" for d in different), remedy]))
     return False

@@ -127,10 +127,10 @@ def register(kind: str, name: str, **facts: Any) -> Callable[[T], T]:
 
     Examples
     --------
-    >>> @register("observable", "spread")
-    ... def spread(microstates):
+    >>> @register("observable", "mean_width")
+    ... def mean_width(microstates):
     ...     return microstates.standard_deviation().mean(dim=1)
-    >>> "spread" in names("observable")
+    >>> "mean_width" in names("observable")
     True
     """
     _require_kind(kind)

@@ -309,7 +309,7 @@ def test_repr_of_a_model_names_method_observables_context_and_particles(driven, 
     assert repr(driven) == (
         "ClosureModel of a driven gas: method 'density', 2 numbers of closure\n"
         "  predicts extension, given temperature, field, every 0.5 ps, without noise\n"
-        "  reads particles of particles with features x, y"
+        "  reads particles with features x, y"
     )
     assert "every 1, with noise" in repr(noisy)
 
@@ -330,7 +330,7 @@ def test_repr_of_the_data_says_what_is_in_them(tmp_path):
     )
     assert repr(data) == (
         f"TrajectoryDataset {tmp_path / 'gas.zarr'}: a gas\n"
-        "  3 trajectories of 4 frames, 0.5 ps apart\n"
+        "  3 trajectories of 4 frames\n"
         "  6 particles of A, B; features x, y\n"
         "  observables extension\n"
         "  context temperature (K)"

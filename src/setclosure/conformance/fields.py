@@ -1,4 +1,4 @@
-"""What drifts and diffusions have in common: functions of a macrostate and a context, each row by itself."""
+"""Promises that drifts and diffusions share: both are functions of a macrostate and a context, row by row."""
 
 from __future__ import annotations
 

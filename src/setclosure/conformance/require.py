@@ -1,4 +1,4 @@
-"""What promises are made of: comparisons that raise a :class:`ConformanceError` with what they found."""
+"""Comparisons behind the promises: each raises a :class:`ConformanceError` with what it found."""
 
 from __future__ import annotations
 

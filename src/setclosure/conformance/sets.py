@@ -15,7 +15,7 @@ from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 STRAY = 7.5
-"""What stands in the places of padding."""
+"""Value that stands in the places of padding."""
 
 N_PARTICLES = 12
 """Particles of the microstates for which parts are made."""

@@ -1,4 +1,4 @@
-"""What a data set says about itself: layout, sizes, provenance, fingerprint, and what of it is there and sound."""
+"""The description of a data set: layout, sizes, provenance, fingerprint, and its trajectories that can be used."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Description:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The folder of the data set."""
         return self._store.path
 
     @property
@@ -136,12 +136,12 @@ class Description:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Where the data come from: configuration, seed, split and version of the package."""
+        """The origin of the data: configuration, seed, split and version of the package."""
         return dict(self._store.facts["provenance"])
 
     @property
     def committed(self) -> Array:
-        """Which trajectories were written completely, ``(M,)`` boolean."""
+        """The trajectories that were written completely, ``(M,)`` boolean."""
         there = self._store.committed
         return there if self._stretches is None else np.asarray(there[self._stretches[:, 0]])
 

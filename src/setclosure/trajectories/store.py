@@ -239,7 +239,7 @@ class Store:
 
     @property
     def committed(self) -> Array:
-        """Which trajectories were written completely, ``(M,)`` boolean."""
+        """The trajectories that were written completely, ``(M,)`` boolean."""
         return np.asarray(self._digests.any(axis=1))
 
     @property

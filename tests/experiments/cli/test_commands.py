@@ -64,7 +64,7 @@ def test_help_names_every_argument(sc, command):
         ),
         (
             ["train", "CONFIG", "--data", "DATA", "--out", "new", "--set", "simulation.seed=4"],
-            "train.zarr holds a simulation that differs from what is wanted now:\n  seed: was 0, is now 4",
+            "train.zarr holds a simulation, and what is wanted now differs:\n  seed: was 0, is now 4",
         ),
         (["train", "CONFIG", "--data", "DATA", "--out", "new", "--set", "model.closure_dims=2"], "'closure_dim'"),
         (["simulate", "CONFIG", "--out", "CONFIG"], "cannot be made"),
