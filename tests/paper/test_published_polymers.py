@@ -101,7 +101,7 @@ def test_what_was_not_finished_goes_on(tmp_path, saved, monkeypatch):
     assert data.usable.tolist() == [0, 1, 2, 3]
     with pytest.raises(
         DatasetError,
-        match=r"holds published polymers, and what is wanted now differs.*\n(.*\n)*  layout.max_particles: was 5, is now",
+        match=r"polymers, and what is wanted now differs.*\n(.*\n)*  layout.max_particles: was 5, is now",
     ):
         read_polymers(tmp_path / "train.zarr", "train", images=True, source=source)
 

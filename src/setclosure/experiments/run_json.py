@@ -30,9 +30,7 @@ def read_run_json(path: Path) -> dict[str, Any]:
         If it was written under another schema.
     """
     if not path.is_dir():
-        raise RunError(
-            f"{path} is not a folder; expected the folder of a run. Give the folder that `setclosure run` wrote."
-        )
+        raise RunError(f"{path} is not a run folder: it is not a folder. Give the folder that 'setclosure run' wrote.")
     file = path / "run.json"
     try:
         info = read_json(file)
