@@ -93,6 +93,7 @@ def test_missing_and_unfinished_data_are_named(tiny_study, tmp_path):
         pipeline.train(tiny_study, tmp_path / "nothing", tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_every_method_without_and_with_a_joint_objective_trains(tiny_config, tiny_data, tmp_path):
     for name, overrides in {
         "none": ["model.method=none"],

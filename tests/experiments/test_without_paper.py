@@ -35,6 +35,7 @@ print("reached the end")
 """
 
 
+@pytest.mark.slow
 def test_own_data_are_learned_and_predicted_without_the_paper(tmp_path):
     flock(tmp_path / "train.zarr", [0.8, 1.0, 1.2, 1.4], 0)
     flock(tmp_path / "test.zarr", [0.9, 1.1], 1)

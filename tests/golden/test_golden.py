@@ -13,6 +13,8 @@ from tests.golden.record import moments
 from setclosure.experiments import pipeline
 from setclosure.experiments.configuration import parse_study
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = json.loads(Path(__file__).with_name("golden.json").read_text())
 
 OF_LOSSES, OF_RESULTS = 1e-5, 1e-4

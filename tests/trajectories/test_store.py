@@ -137,6 +137,7 @@ def _write_some(path, indices, M):
         data.commit(m, trajectories[m])
 
 
+@pytest.mark.slow
 def test_processes_commit_different_trajectories_at_once(tmp_path):
     M = 24
     whole, _ = committed(tmp_path / "whole.zarr", M)

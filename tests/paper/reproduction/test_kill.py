@@ -16,6 +16,8 @@ from tests.paper.reproduction.test_reproduce import OVERRIDES
 from setclosure.errors import TrainingError
 from setclosure.paper.reproduction.pieces import finish_all
 
+pytestmark = pytest.mark.slow
+
 LONGER = "training.stage_two={steps: 400, batch_pairs: 16, steps_per_epoch: 10, views: 1}"
 
 

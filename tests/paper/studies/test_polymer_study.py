@@ -20,6 +20,8 @@ from setclosure.paper.reproduction.regression import predict_left_out
 from setclosure.paper.reproduction.reproduce import reproduce
 from setclosure.trajectories.dataset import TrajectoryDataset
 
+pytestmark = pytest.mark.slow
+
 SYSTEM = "{n_beads: 12, extension_rate: 0.1, frame_interval: 1.0, n_frames: 9, lead_frames: 2, n_candidates: 12}"
 OVERRIDES = [
     f"simulation.system={SYSTEM}",
