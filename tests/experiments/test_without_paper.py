@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.experiments.flock import configuration, flock, python
 
 WITHOUT_PAPER = """
