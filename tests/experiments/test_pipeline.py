@@ -71,7 +71,7 @@ def test_a_run_folder_is_never_overwritten(tiny_study, tiny_data, tiny_run, tiny
 def test_other_data_are_refused_with_the_difference(tiny_study, tiny_run, tiny_config, tmp_path):
     other = load_study(tiny_config, ["simulation.seed=1"])
     pipeline.simulate(other, tmp_path)
-    with pytest.raises(DatasetError, match=r"holds a simulation that differs .*\n  seed: was 1, is now 0"):
+    with pytest.raises(DatasetError, match=r"a simulation, and what is wanted now differs.*\n  seed: was 1, is now 0"):
         pipeline.evaluate(tiny_run, tmp_path)
 
 
@@ -84,7 +84,9 @@ def test_data_that_do_not_say_where_they_are_from_are_told_apart_by_their_conten
             data.observables(),
             times=data.times(0),
         )
-    with pytest.raises(RunError, match=r"holds a run that differs .*\n  diff_init: was '\w{64}', is now '\w{64}'"):
+    with pytest.raises(
+        RunError, match=r"a run, and what is wanted now differs.*\n  diff_init: was '\w{64}', is now '\w{64}'"
+    ):
         pipeline.evaluate(tiny_run, tmp_path)
 
 
