@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ def test_every_public_name_is_there_and_comes_from_its_own_home():
     for name in setclosure.__all__:
         value = getattr(setclosure, name)
         assert getattr(value, "__module__", "setclosure").startswith("setclosure")
-    assert setclosure.__version__.count(".") == 2
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", setclosure.__version__)
 
 
 def test_an_unknown_name_is_an_attribute_error():
