@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from setclosure.conformance import check
-from setclosure.conformance.check import CHECKS
+from setclosure.conformance.suites import CHECKS
 from setclosure.errors import ConfigurationError
 from setclosure.registry import KINDS, names
 

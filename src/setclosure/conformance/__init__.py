@@ -5,7 +5,6 @@
 'every row depends on its own macrostate and context alone'
 """
 
-from setclosure.conformance.check import check
 from setclosure.conformance.decoder import check_decoder
 from setclosure.conformance.diffusion import check_diffusion
 from setclosure.conformance.drift import check_drift
@@ -17,6 +16,7 @@ from setclosure.conformance.reconstruction import check_reconstruction
 from setclosure.conformance.report import Report
 from setclosure.conformance.simulator import check_simulator
 from setclosure.conformance.study import check_study
+from setclosure.conformance.suites import check
 
 __all__ = [
     "Report",
