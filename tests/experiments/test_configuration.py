@@ -165,3 +165,10 @@ def test_a_seed_list_of_a_file_is_read(tiny_config, tmp_path):
     values = yaml.safe_load(tiny_config.read_text()) | {"seeds": [5, 6]}
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(values))
     assert load_study(tmp_path / "two.yaml").seeds == (5, 6)
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("study: interacting_particles\nmodel: {closure_dim: 2}\nmodel: {closure_dim: 3}\n")
+    with pytest.raises(ConfigurationError, match="the key 'model' stands twice in one section"):
+        load_study(path)

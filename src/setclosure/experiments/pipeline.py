@@ -28,6 +28,7 @@ from setclosure.sets.microstates import MicrostateKind
 from setclosure.simulate.campaign import simulate_dataset
 from setclosure.simulate.workers import Workers, open_workers
 from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.kinds import require_same_kind
 
 MADE = "provenance.json"
 """This file of a data folder says which version of this program simulated there last, and on which machine."""
@@ -83,6 +84,20 @@ def require_simulated(study: Study) -> SimulationStudy:
 def data_folder(study: Study, given: Path | None, run: Path) -> Path | None:
     """Give the data folder of a study that simulates, in its run folder by default; None for data that are named."""
     return (given or Path(run) / "data") if isinstance(study, SimulationStudy) else given
+
+
+def open_data(study: Study, folder: Path | None) -> Datasets:
+    """Open the data of a study, and compare those of the tests with the training data.
+
+    Raises
+    ------
+    DatasetError
+        If data are missing, unfinished, or of another kind than the training data.
+    """
+    datasets = study.open(folder)
+    for name, test in datasets.tests.items():
+        require_same_kind(datasets.train.layout, test.layout, f"the data of test '{name}', {test.path},")
+    return datasets
 
 
 def require_trainable(study: Study) -> None:
@@ -142,7 +157,7 @@ def train(
     ConfigurationError
         If Lightning's trainer cannot be had here as the study wants it.
     """
-    datasets = study.open(data)  # before a run folder is made in vain
+    datasets = open_data(study, data)  # before a run folder is made in vain
     if run is None:
         require_devices(study.training.trainer)  # likewise
         run = Run.create(study, folder, resume)
@@ -179,7 +194,7 @@ def evaluate(folder: Path, data: Path | None) -> dict[str, Any]:
         If data are missing or unfinished.
     """
     run = Run(folder)
-    datasets = run.study.open(data)
+    datasets = open_data(run.study, data)
     run.use_data(datasets)
     naive = NaivePredictions.of(datasets.train)
     per_seed = [_evaluate_seed(run, seed, datasets, naive) for seed in run.study.seeds]

@@ -16,6 +16,7 @@ from setclosure.sets.coordinates import random_orthogonal, rotated
 from setclosure.sets.microstates import MicrostateBatch
 from setclosure.trajectories.batching import MicrostateSource
 from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.kinds import require_same_kind
 from setclosure.trajectories.splits import split_trajectories
 
 VALIDATION_SHARE = 0.2
@@ -129,7 +130,7 @@ def make_splits(
     limit, step = int(memory_gib * 2**30), data.require_finished().time_step
     source = MicrostateSource(data, limit)
     if validation is not None:
-        _require_same_kind(data, validation.require_finished())
+        require_same_kind(data.layout, validation.require_finished().layout, f"the validation data {validation.path}")
         held = MicrostateSource(validation, limit)
         return Split(data, source, data.usable, step), Split(validation, held, validation.usable, step)
     usable = data.usable
@@ -147,25 +148,3 @@ def make_splits(
 def _turned(batch: MicrostateBatch, seed: int, trajectory: int, view: int) -> MicrostateBatch:
     stream = torch_stream(seed, "view", trajectory, view)
     return rotated(batch, random_orthogonal(1, batch.roles.position, stream)[0])
-
-
-def _require_same_kind(data: TrajectoryDataset, validation: TrajectoryDataset) -> None:
-    kinds = [
-        {
-            "features": list(e.features.names),
-            "roles": list(e.features.roles),
-            "species": list(e.species_names),
-            "observable": e.observable,
-            "observables": list(e.observable_names),
-            "context": list(e.context_names),
-        }
-        for e in (data, validation)
-    ]
-    different = [
-        f"{key}: {kinds[1][key]} instead of {kinds[0][key]}" for key in kinds[0] if kinds[0][key] != kinds[1][key]
-    ]
-    if different:
-        raise DatasetError(
-            f"the validation data {validation.path} are of another kind than {data.path}: {'; '.join(different)}. "
-            "Give validation data of the same kind, or leave them out."
-        )

@@ -222,6 +222,7 @@ class ClosureModel:
         """
         dt, elapsed = self._frames(steps, times)
         _require_whole("samples", samples, 1)
+        _require_whole("seed", seed, 0)
         batch = self._microstates(x0)
         parts, n = self.parts, self.parts.dynamics.n_observables
         stochastic = parts.dynamics.stochastic
