@@ -167,6 +167,12 @@ class MicrostateBatch:
         return self.weights.shape[1]
 
     @property
+    def positions(self) -> Tensor:
+        """The positions of the particles, ``(B, N, k)``; all features if they have no roles or none is a position."""
+        k = self.roles.position
+        return self.points[..., :k] if k else self.points
+
+    @property
     def mask(self) -> Tensor:
         """Whether each of the N places holds a particle of any species, ``(B, N)`` boolean."""
         return (self.weights > 0).any(dim=1)
