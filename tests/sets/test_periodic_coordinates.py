@@ -110,9 +110,9 @@ def test_the_phase_of_a_demixing_fluid_is_that_of_the_difference_of_its_species(
 def test_microstates_without_the_cell_or_with_another_are_refused_by_name():
     batch = particles_in(np.diag([4.0, 5.0]))
     coordinates = made_for(batch, "none")
-    with pytest.raises(ModelError, match="have no cell, and this .* is periodic along x, y"):
+    with pytest.raises(ModelError, match=r"have no cell, and this .* is periodic along x, y"):
         coordinates(MicrostateBatch(batch.points, batch.weights))
-    with pytest.raises(ModelError, match="along x; this model .* is periodic along x, y"):
+    with pytest.raises(ModelError, match=r"along x; this model .* is periodic along x, y"):
         coordinates(MicrostateBatch(batch.points, batch.weights, cell=batch.cell * torch.tensor([[1.0], [0.0]])))
     open_ = Coordinates(Features(2), "none")
     with pytest.raises(ModelError, match="a periodic cell, and this model was trained without one"):

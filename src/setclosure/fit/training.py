@@ -234,6 +234,7 @@ class Training:
 
     def _prepared(self, model: ModelSettings, observable: Observable | None) -> ModelSettings:
         """Compare symmetry and bandwidth with training microstates, and choose the bandwidth if that is wanted."""
+        model.check_bandwidth(self.model_facts.kind.features)
         symmetry = as_symmetry(model.symmetry, self.model_facts.kind.features)
         batch = self.training.some(CHECKED, False, numpy_stream(self.seed, "check of settings"))
         if is_first_process():

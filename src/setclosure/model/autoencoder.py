@@ -55,11 +55,7 @@ class Autoencoder(nn.Module):
         weight = settings.weight_feature
         if weight is not None and weight >= kind.n_features:
             raise ModelError(f"weight_feature is {weight}, but particles have features 0 to {kind.n_features - 1}.")
-        if isinstance(settings.bandwidth, tuple) and len(settings.bandwidth) != kind.n_features:
-            raise ModelError(
-                f"bandwidth has {len(settings.bandwidth)} numbers, and particles have the features "
-                f"{', '.join(kind.features.names)}; expected one number for each, or one for all."
-            )
+        settings.check_bandwidth(kind.features)
         raw = settings.encoder is not None and settings.encoder.raw
         self.coordinates = Coordinates(
             kind.features,

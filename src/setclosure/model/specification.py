@@ -10,12 +10,13 @@ from setclosure.decoders.base import DecoderConfig
 from setclosure.dynamics.base import DynamicsConfig
 from setclosure.dynamics.ode import ODEConfig
 from setclosure.encoders.base import EncoderConfig
-from setclosure.errors import ConfigurationError
+from setclosure.errors import ConfigurationError, ModelError
 from setclosure.model.methods import PARTS, get_method, is_method
 from setclosure.parts import read_part
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.registry import find
 from setclosure.sets.coordinates import HARMONICS
+from setclosure.sets.features import Features
 from setclosure.sets.symmetry import VIEWS, Rotation, ShortSymmetry
 from setclosure.settings import OptionsError, Settings
 
@@ -133,6 +134,20 @@ class ModelSettings(Settings):
         if (self.decoder is None) != (self.reconstruction is None):
             raise OptionsError(["reconstruction: a decoder and a reconstruction are given together, or neither."])
         return self
+
+    def check_bandwidth(self, features: Features) -> None:
+        """Refuse a list of bandwidths that has not one for each feature.
+
+        Raises
+        ------
+        ModelError
+            If there are more or fewer.
+        """
+        if isinstance(self.bandwidth, tuple) and len(self.bandwidth) != features.d:
+            raise ModelError(
+                f"bandwidth has {len(self.bandwidth)} numbers, and particles have the features "
+                f"{', '.join(features.names)}; expected one number for each, or one for all."
+            )
 
     @property
     def turns(self) -> bool:

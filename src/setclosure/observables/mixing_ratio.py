@@ -114,8 +114,8 @@ def _frames(cells: np.ndarray[Any, Any], d: int, radius: float) -> tuple[np.ndar
         b, i = np.argwhere(narrow)[0]
         raise MicrostateError(
             f"the cell of microstate {b} is {heights[b, i]:.4g} wide along its lattice vector {i}; a mixing ratio "
-            f"within {radius:g} needs {2 * radius:g} at least, or two images of one particle could be neighbours. Give a "
-            "smaller radius, as in 'mixing_ratio(radius=1.5)'."
+            f"within {radius:g} needs {2 * radius:g} at least, or two images of one particle could be neighbours. Give "
+            "a smaller radius, as in 'mixing_ratio(radius=1.5)'."
         )
     return frames, periodic
 
@@ -177,73 +177,76 @@ def _count_pairs_in_cells(
     cell is at least two radii wide, so an image within the radius is the one that rounding gives.
     """
     B, N, _ = points.shape
-    f, after, place = np.empty((N, 3)), np.empty(N, np.int64), np.empty((N, 3), np.int64)
-    n, low, width = np.ones(3, np.int64), np.empty(3), np.empty(3)
+    f, place, after = np.empty((N, 3)), np.empty((N, 3), np.int64), np.empty(N, np.int64)
+    beside = np.empty((3, 3), np.int64)  # for each direction the numbers of the cells around, -1 for none
     for b in range(B):
-        h, inverse, kind = frames[b], inverses[b], species[b]
-        for k in range(3):
-            lowest, highest = np.inf, -np.inf
-            for i in range(N):
-                f[i, k] = (
-                    points[b, i, 0] * inverse[0, k] + points[b, i, 1] * inverse[1, k] + points[b, i, 2] * inverse[2, k]
-                )
-                if periodic[k]:
-                    f[i, k] -= math.floor(f[i, k])
-                if 0 <= kind[i] <= 1:
-                    lowest, highest = min(lowest, f[i, k]), max(highest, f[i, k])
-            reach = radius * math.sqrt(inverse[0, k] ** 2 + inverse[1, k] ** 2 + inverse[2, k] ** 2)
-            if periodic[k]:
-                low[k], span = 0.0, 1.0
-            else:
-                low[k], span = lowest, highest - lowest
-            n[k] = min(max(int(span / reach), 1), MOST_CELLS) if span > 0 else 1
-            if periodic[k] and n[k] < 3:  # the next cells on both sides would be the same one
-                n[k] = 1
-            width[k] = span / n[k] if span > 0 else 1.0
-        for i in range(N):
-            for k in range(3):
-                place[i, k] = min(int((f[i, k] - low[k]) / width[k]), n[k] - 1) if 0 <= kind[i] <= 1 else 0
+        kind = species[b]
+        n = _cells_around(points[b], kind, inverses[b], periodic, radius, f, place)
         head = np.full((n[0], n[1], n[2]), -1, np.int64)
         for i in range(N):
             if not 0 <= kind[i] <= 1:
                 continue
-            for s0 in range(-1, 2):
-                c0 = _beside(place[i, 0] + s0, n[0], periodic[0])
-                for s1 in range(-1, 2):
-                    c1 = _beside(place[i, 1] + s1, n[1], periodic[1])
-                    for s2 in range(-1, 2):
-                        c2 = _beside(place[i, 2] + s2, n[2], periodic[2])
-                        if c0 < 0 or c1 < 0 or c2 < 0 or _again(s0, n[0]) or _again(s1, n[1]) or _again(s2, n[2]):
-                            continue
-                        j = head[c0, c1, c2]
-                        while j >= 0:
-                            square = 0.0
-                            d0, d1, d2 = f[i, 0] - f[j, 0], f[i, 1] - f[j, 1], f[i, 2] - f[j, 2]
-                            if periodic[0]:
-                                d0 -= np.rint(d0)
-                            if periodic[1]:
-                                d1 -= np.rint(d1)
-                            if periodic[2]:
-                                d2 -= np.rint(d2)
-                            for k in range(3):
-                                square += (d0 * h[0, k] + d1 * h[1, k] + d2 * h[2, k]) ** 2
-                            if square <= radius * radius:
-                                pairs[b, kind[i] + kind[j]] += 1
-                            j = after[j]
-            c0, c1, c2 = place[i]
-            after[i] = head[c0, c1, c2]
-            head[c0, c1, c2] = i
+            for k in range(3):
+                for step in range(3):
+                    beside[k, step] = _beside(place[i, k], step - 1, n[k], periodic[k])
+            for at in range(27):
+                c0, c1, c2 = beside[0, at // 9], beside[1, at // 3 % 3], beside[2, at % 3]
+                j = head[c0, c1, c2] if c0 >= 0 and c1 >= 0 and c2 >= 0 else -1
+                while j >= 0:
+                    if _square(f[i], f[j], frames[b], periodic) <= radius * radius:
+                        pairs[b, kind[i] + kind[j]] += 1
+                    j = after[j]
+            after[i] = head[place[i, 0], place[i, 1], place[i, 2]]
+            head[place[i, 0], place[i, 1], place[i, 2]] = i
 
 
 @numba.njit(nogil=True, cache=True)
-def _beside(cell: Any, n: Any, periodic: Any) -> Any:
-    """Give the number of a cell, around the torus; -1 outside of an open direction."""
+def _cells_around(x: Any, kind: Any, inverse: Any, periodic: Any, radius: float, f: Any, place: Any) -> Any:
+    """Fill coordinates ``f`` (N, 3) along the lattice and the cells ``place`` (N, 3) of the search for neighbours.
+
+    The kernel returns the number of cells along each direction; they are at least ``radius`` wide.
+    """
+    n = np.ones(3, np.int64)
+    for k in range(3):
+        low, high = np.inf, -np.inf
+        for i in range(len(x)):
+            f[i, k] = x[i, 0] * inverse[0, k] + x[i, 1] * inverse[1, k] + x[i, 2] * inverse[2, k]
+            if periodic[k]:
+                f[i, k] -= math.floor(f[i, k])
+            if 0 <= kind[i] <= 1:
+                low, high = min(low, f[i, k]), max(high, f[i, k])
+        if periodic[k]:
+            low, high = 0.0, 1.0
+        reach = radius * math.sqrt(inverse[0, k] ** 2 + inverse[1, k] ** 2 + inverse[2, k] ** 2)
+        n[k] = min(max(int((high - low) / reach), 1), MOST_CELLS) if high > low else 1
+        if periodic[k] and n[k] == 2:  # the next cells on both sides would be the same one
+            n[k] = 1
+        width = (high - low) / n[k] if high > low else 1.0
+        for i in range(len(x)):
+            if 0 <= kind[i] <= 1:
+                place[i, k] = min(int((f[i, k] - low) / width), n[k] - 1)
+    return n
+
+
+@numba.njit(nogil=True, cache=True)
+def _beside(cell: Any, step: Any, n: Any, periodic: Any) -> Any:
+    """Give the number of the cell that is so many steps away; -1 for none, or for one that was met already."""
+    if n == 1:
+        return cell if step == 0 else -1
     if periodic:
-        return cell % n
-    return cell if 0 <= cell < n else -1
+        return (cell + step) % n
+    return cell + step if 0 <= cell + step < n else -1
 
 
 @numba.njit(nogil=True, cache=True)
-def _again(step: Any, n: Any) -> Any:
-    """Tell whether a step along an axis of one cell leads to the cell where it began."""
-    return n == 1 and step != 0
+def _square(one: Any, other: Any, frame: Any, periodic: Any) -> Any:
+    """Give the squared distance of nearest images from coordinates along the lattice."""
+    square = 0.0
+    turned = np.empty(3)
+    for k in range(3):
+        turned[k] = one[k] - other[k]
+        if periodic[k]:
+            turned[k] -= np.rint(turned[k])
+    for k in range(3):
+        square += (turned[0] * frame[0, k] + turned[1] * frame[1, k] + turned[2] * frame[2, k]) ** 2
+    return square

@@ -139,8 +139,8 @@ def pair_energies(points: Any, counts: Any, a: Any, b: Any, energies: Any) -> No
 def pair_energy_in_cell(points: Any, n: Any, a: Any, b: Any, cell: Any, inverse: Any, images: Any) -> Any:
     """Give the normalised pair energy (A.3) of the first ``n`` particles of ``points`` (N, d) in a periodic cell.
 
-    Differences are moved by whole lattice vectors, the rows of ``cell`` (d, d), to fractions of at most a half, and then
-    to the shortest of the given ``images`` (m, d) of them.
+    Differences are moved by whole lattice vectors, the rows of ``cell`` (d, d), to fractions of at most a half, and
+    then to the shortest of the given ``images`` (m, d) of them.
     """
     d = points.shape[1]
     total = 0.0
