@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from setclosure.errors import MicrostateError
 from setclosure.sets.cell import cell_matrices
-from setclosure.sets.coordinates import rotated
 from setclosure.sets.microstates import MicrostateBatch
+from setclosure.sets.symmetry import rotated
 
 RNG = np.random.default_rng(0)
 

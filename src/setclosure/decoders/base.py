@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,11 @@ from setclosure.sets.microstates import MicrostateKind
 
 class DecoderConfig(PartConfig):
     """The base of the options of decoders: a subclass has the options as fields, and builds the decoder."""
+
+    on_circles: ClassVar[bool] = False
+    """Whether the decoder takes features that are angles, as :attr:`MicrostateKind.circular` says.
+
+    Its density is then one on the circle: with the period 2π in each angle, and normalised over [-π, π)."""
 
     def build(self, kind: MicrostateKind, closure_dim: int) -> nn.Module:
         """Make the decoder of microstates of a ``kind``, given ``closure_dim`` = c numbers for each species."""

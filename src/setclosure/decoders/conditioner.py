@@ -57,25 +57,31 @@ class ContextTrunk(nn.Module):
 class Conditioner(nn.Module):
     """A masked network from the features 1 … d − 1 of each point to the spline parameters of features 2 … d.
 
-    Each hidden unit has a degree in 1 … d − 1 and sees features up to its degree; the parameters of feature j see
-    units of degree below j (Germain et al. 2015). With d = 2 nothing is masked. All biases are given from
-    outside, one set of them for all points of a set.
+    A feature may have several inputs, as an angle has its cosine and sine. Each hidden unit has a degree in 1 … d − 1
+    and sees features up to its degree; the parameters of feature j see units of degree below j (Germain et al. 2015).
+    With d = 2 nothing is masked. All biases are given from outside, one set of them for all points of a set.
 
     Parameters
     ----------
-    n_inputs : int
+    n_features : int
         Features that the network sees, d − 1.
     n_outputs : int
         Parameters of the splines of d − 1 features.
     hidden, blocks : int
         Units of a hidden layer, and number of hidden layers.
+    inputs : sequence of int, optional
+        The number of inputs of each feature, ``(d − 1,)``; one by default.
     """
 
     mask: Tensor
 
-    def __init__(self, n_inputs: int, n_outputs: int, hidden: int, blocks: int) -> None:
+    def __init__(
+        self, n_features: int, n_outputs: int, hidden: int, blocks: int, inputs: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
         self.hidden, self.blocks = hidden, blocks
+        inputs = (1,) * n_features if inputs is None else inputs
+        n_inputs = sum(inputs)
         self.inlet = nn.Parameter(torch.empty(n_outputs + blocks * hidden, n_inputs))
         self.inner = nn.ParameterList(nn.Parameter(torch.empty(hidden, k * hidden)) for k in range(1, blocks))
         self.outlet = nn.Parameter(torch.empty(n_outputs, blocks * hidden))
@@ -85,14 +91,16 @@ class Conditioner(nn.Module):
         with torch.no_grad():
             self.outlet.mul_(0.01)
             self.inlet[:n_outputs].mul_(0.01)
-        self._mask(n_inputs, n_outputs)
+        self._mask(inputs, n_outputs)
 
-    def _mask(self, n_inputs: int, n_outputs: int) -> None:
-        feature = torch.arange(1, n_inputs + 1)
-        unit = (torch.arange(self.hidden) % n_inputs + 1).repeat(self.blocks)
-        out = feature.repeat_interleave(n_outputs // n_inputs)
-        sees = torch.cat((out, unit))[:, None] >= torch.cat((feature, unit))
-        self.masked = n_inputs > 1
+    def _mask(self, inputs: Sequence[int], n_outputs: int) -> None:
+        n_features = len(inputs)
+        feature = torch.arange(1, n_features + 1)
+        of_input = feature.repeat_interleave(torch.tensor(inputs))
+        unit = (torch.arange(self.hidden) % n_features + 1).repeat(self.blocks)
+        out = feature.repeat_interleave(n_outputs // n_features)
+        sees = torch.cat((out, unit))[:, None] >= torch.cat((of_input, unit))
+        self.masked = n_features > 1
         self.register_buffer("mask", sees, persistent=False)
 
     def weights(self) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -106,7 +114,7 @@ class Conditioner(nn.Module):
         return self.inlet * self.mask[:, :n_in], inner, self.outlet * self.mask[:n_out, n_in:]
 
     def forward(self, x: Tensor, biases: Tensor) -> Tensor:
-        """Map ``x (G, K, d − 1)`` with ``biases (G, n_outputs + blocks·hidden)`` to outputs ``(G, K, n_outputs)``."""
+        """Map ``x (G, K, inputs)`` with ``biases (G, n_outputs + blocks·hidden)`` to outputs ``(G, K, n_outputs)``."""
         inlet, inner, outlet = self.weights()
         out: Tensor = _Network.apply(x, biases, inlet, outlet, *inner)  # type: ignore[no-untyped-call]
         return out

@@ -1,5 +1,7 @@
 """Monotone rational-quadratic splines map the line to itself, and are the identity outside a box.
 
+A circular spline maps a circle to itself: the box is one period, and the slopes at its two ends are the same one.
+
 They are those of Durkan et al. 2019 (arXiv 1906.04032, Sec. 3.1). A spline is given by ``b`` bins on [-box, box]:
 b + 1 knots (x_k, y_k) and the slope δ_k at each of them, with slope 1 at both ends so that the identity continues it
 outside. Every function takes ``K`` points for each of ``M`` splines, a row of points and a row of parameters for each
@@ -43,22 +45,25 @@ class _Bin(NamedTuple):
     right_slope: Tensor
 
 
-def n_parameters(bins: int) -> int:
+def n_parameters(bins: int, circular: bool = False) -> int:
     """Count the free numbers of a spline of ``bins`` bins: widths, heights, and inner slopes.
+
+    A circular one has the slope at both ends of the box as well.
 
     Examples
     --------
-    >>> n_parameters(16)
-    47
+    >>> n_parameters(16), n_parameters(16, circular=True)
+    (47, 48)
     """
-    return 3 * bins - 1
+    return 3 * bins if circular else 3 * bins - 1
 
 
 def knots(parameters: Tensor, box: float) -> Knots:
-    """Make the knots of splines on [-box, box] from unconstrained ``parameters (M, 3b - 1)``.
+    """Make the knots of splines on [-box, box] from unconstrained ``parameters (M, 3b - 1)``, or circular ``(M, 3b)``.
 
     Widths and heights are softmaxes of b numbers each, slopes a softplus of b - 1 numbers, all bounded below
-    by :data:`MIN_BIN` and :data:`MIN_SLOPE`. Parameters of zero give the identity.
+    by :data:`MIN_BIN` and :data:`MIN_SLOPE`. Parameters of zero give the identity. A circular spline has b slopes, the
+    last at both ends.
 
     Examples
     --------
@@ -77,20 +82,21 @@ def spline(x: Tensor, parameters: Tensor, box: float) -> tuple[Tensor, Tensor]:
     x : Tensor
         Points, ``(M, K)``.
     parameters : Tensor
-        Unconstrained numbers, ``(M, 3b - 1)``, as in :func:`knots`.
+        Unconstrained numbers, ``(M, 3b - 1)``, or ``(M, 3b)`` for circular splines, as in :func:`knots`.
     box : float
-        The splines act on [-box, box].
+        The splines act on [-box, box], one period if they are circular.
 
     Returns
     -------
     (Tensor, Tensor)
-        Values and logarithms of the derivative, ``(M, K)`` each; ``x`` and 0 outside the box.
+        Values and logarithms of the derivative, ``(M, K)`` each; ``x`` and 0 outside the box. The points of circular
+        splines are in the box, up to rounding.
     """
     result: tuple[Tensor, Tensor] = _Spline.apply(x, parameters, box)  # type: ignore[no-untyped-call]
     return result
 
 
-def evaluate(x: Tensor, k: Knots) -> tuple[Tensor, Tensor]:
+def evaluate(x: Tensor, k: Knots, circular: bool = False) -> tuple[Tensor, Tensor]:
     """Evaluate splines with known knots at the points ``x (M, K)``.
 
     Returns
@@ -98,12 +104,12 @@ def evaluate(x: Tensor, k: Knots) -> tuple[Tensor, Tensor]:
     (Tensor, Tensor)
         Values and logarithms of the derivative, ``(M, K)`` each; ``x`` and 0 outside the box.
     """
-    inside, z, _, cell = _locate(x, k.x, k)
+    inside, z, _, cell = _locate(x, k.x, k, circular)
     y, log_slope = _forward(z, cell)
     return torch.where(inside, y, x), torch.where(inside, log_slope, 0.0)
 
 
-def inverse(y: Tensor, k: Knots) -> Tensor:
+def inverse(y: Tensor, k: Knots, circular: bool = False) -> Tensor:
     """Find the points ``(M, K)`` at which the splines have the values ``y (M, K)``, the inverse of :func:`evaluate`.
 
     Examples
@@ -113,7 +119,7 @@ def inverse(y: Tensor, k: Knots) -> Tensor:
     >>> torch.allclose(inverse(evaluate(x, k)[0], k), x, atol=1e-4)
     True
     """
-    inside, z, _, (x0, y0, w, h, d0, d1) = _locate(y, k.y, k)
+    inside, z, _, (x0, y0, w, h, d0, d1) = _locate(y, k.y, k, circular)
     s = h / w
     dy = z - y0
     curvature = dy * (d0 + d1 - 2.0 * s)
@@ -138,14 +144,21 @@ def _knots(softmaxes: Tensor, slopes: Tensor, box: float) -> Knots:
     sums = softmaxes[..., :-1].cumsum(dim=-1)
     edges[..., 1:-1] = sums.mul_(2.0 * box * (1.0 - bins * MIN_BIN)).add_(constant)
     slope = slopes.new_ones((M, bins + 1))
-    slope[:, 1:-1] = torch.nn.functional.softplus(slopes + _SLOPE_SHIFT) + MIN_SLOPE
+    free = torch.nn.functional.softplus(slopes + _SLOPE_SHIFT) + MIN_SLOPE
+    slope[:, 1:-1] = free[:, : bins - 1]
+    if slopes.shape[-1] == bins:  # circular
+        slope[:, 0] = slope[:, -1] = free[:, -1]
     return Knots(edges[:, 0], edges[:, 1], slope)
 
 
-def _locate(z: Tensor, edges: Tensor, k: Knots) -> tuple[Tensor, Tensor, Tensor, _Bin]:
+def _locate(z: Tensor, edges: Tensor, k: Knots, circular: bool) -> tuple[Tensor, Tensor, Tensor, _Bin]:
     """Give whether points lie inside the box, the points moved into it, the number of their bin, and the bin."""
-    inside = (z > edges[:, :1]) & (z < edges[:, -1:])
-    z = torch.where(inside, z, 0.0)  # outside, any point of the box will do, as its result is not used
+    if circular:
+        inside = torch.ones_like(z, dtype=torch.bool)
+        z = torch.minimum(torch.maximum(z, edges[:, :1]), edges[:, -1:])
+    else:
+        inside = (z > edges[:, :1]) & (z < edges[:, -1:])
+        z = torch.where(inside, z, 0.0)  # outside, any point of the box will do, as its result is not used
     left = torch.searchsorted(edges[:, 1:-1].contiguous(), z.contiguous(), right=True)
     right = left + 1
     x0, y0 = k.x.gather(1, left), k.y.gather(1, left)
@@ -192,7 +205,7 @@ class _Spline(torch.autograd.Function):
         bins = (parameters.shape[-1] + 1) // 3
         softmaxes, slopes = _softmaxes(parameters, bins), parameters[:, 2 * bins :]
         k = _knots(softmaxes, slopes, box)
-        inside, z, left, cell = _locate(x, k.x, k)
+        inside, z, left, cell = _locate(x, k.x, k, slopes.shape[-1] == bins)
         y, log_slope = _forward(z, cell)
         ctx.box = box
         ctx.save_for_backward(inside, z, left, softmaxes, slopes, *cell)
@@ -218,5 +231,10 @@ class _Spline(torch.autograd.Function):
 
         knot_slopes = softmaxes.new_zeros((M, bins + 1)).scatter_add_(1, left, g.left_slope)
         knot_slopes.scatter_add_(1, left + 1, g.right_slope)
-        grad_slopes = knot_slopes[:, 1:-1] * torch.sigmoid(slopes + _SLOPE_SHIFT)
+        if slopes.shape[-1] == bins:  # circular: both ends share the last one
+            knot_slopes[:, -1] += knot_slopes[:, 0]
+            of_free = knot_slopes[:, 1:]
+        else:
+            of_free = knot_slopes[:, 1:-1]
+        grad_slopes = of_free * torch.sigmoid(slopes + _SLOPE_SHIFT)
         return grad_x, torch.cat((grad_softmaxes.view(M, -1), grad_slopes), dim=1), None

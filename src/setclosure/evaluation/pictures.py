@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from setclosure.files import write_arrays
 from setclosure.model.closure_model import ClosureModel
@@ -63,7 +64,7 @@ def snapshots(model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:
     spacing = max(float(axis[1] - axis[0]) for axis in axes)
     with torch.inference_mode():
         decoded = model.parts.autoencoder.log_density(grid, batch).exp()
-        target = TargetDensity(batch, max(model.settings.bandwidth, spacing)).log_prob(
+        target = TargetDensity(batch, _smoothing(model, spacing)).log_prob(
             grid[:, None].expand(-1, batch.n_species, -1, -1)
         )
     shape = (len(batch), batch.n_species, GRID, GRID)
@@ -78,3 +79,8 @@ def snapshots(model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:
         decoded=decoded.reshape(shape).numpy(),
         target=target.exp().reshape(shape).numpy(),
     )
+
+
+def _smoothing(model: ClosureModel, least: float) -> Tensor:
+    """Give the bandwidth of each feature ``(2,)``, or ``least`` where it is smaller."""
+    return torch.as_tensor(model.settings.bandwidth).expand(2).clamp(min=least)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from setclosure.errors import ModelError
 from setclosure.fit.settings import FitSettings
 from setclosure.fit.training import Training
 from setclosure.model.closure_model import ClosureModel
-from setclosure.model.specification import ModelSettings
+from setclosure.model.specification import ModelSettings, SymmetrySettings
+from setclosure.observables.registered import as_observable
 from setclosure.progress import progress_shown
 from setclosure.reconstruction.base import ReconstructionConfig
-from setclosure.sets.coordinates import Symmetry
 from setclosure.sets.microstates import MicrostateBatch
+from setclosure.sets.symmetry import ShortSymmetry
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 Part = Mapping[str, Any] | str | None
@@ -36,10 +37,16 @@ class ClosureEstimator:
         A preset of encoder, decoder and reconstruction; see :func:`setclosure.method_names`.
     closure_dim : int, optional
         Numbers of the closure ẑ for each species, c; 8 by default.
-    bandwidth : float, optional
-        ε of q_X (Eq. 2), in the units of the coordinates; 0.01 by default.
-    symmetry : {"none", "translation", "euclidean"}
-        Changes of coordinates that neither law nor observable sees.
+    bandwidth : float, sequence of float or "auto", optional
+        ε of q_X (Eq. 2), in the units of the coordinates, one number or one for each feature; 0.01 by default.
+        ``"auto"`` takes half the usual distance of neighbours in training.
+    symmetry : {"none", "translation", "euclidean"} or dict
+        Changes of coordinates that neither law nor observable sees: a short name, or translations and rotations by
+        their own keys, as in ``{"translation": ["x"], "rotation": "reflections"}`` for a channel along x.
+    views : int, optional
+        Most rotations over which a prediction is averaged; 8 by default.
+    harmonics : int, optional
+        Harmonics of a periodic coordinate that the encoder sees, in a cell; 2 by default.
     weight_feature : int, optional
         The feature by which particles weigh; all weigh alike by default.
     encoder, decoder, reconstruction : dict or str, optional
@@ -72,8 +79,10 @@ class ClosureEstimator:
         method: str = "density",
         *,
         closure_dim: int | None = None,
-        bandwidth: float | None = None,
-        symmetry: Symmetry = "none",
+        bandwidth: float | Sequence[float] | Literal["auto"] | None = None,
+        symmetry: ShortSymmetry | SymmetrySettings | Mapping[str, Any] = "none",
+        views: int | None = None,
+        harmonics: int | None = None,
         weight_feature: int | None = None,
         encoder: Part | EncoderConfig = None,
         decoder: Part | DecoderConfig = None,
@@ -86,6 +95,8 @@ class ClosureEstimator:
         given = {
             "closure_dim": closure_dim,
             "bandwidth": bandwidth,
+            "views": views,
+            "harmonics": harmonics,
             "weight_feature": weight_feature,
             "encoder": encoder,
             "decoder": decoder,
@@ -103,7 +114,7 @@ class ClosureEstimator:
         s = self.settings
         return (
             f"ClosureEstimator: method '{s.method}', {s.closure_dim} numbers of closure a species, symmetry "
-            f"{s.symmetry}, dynamics {s.dynamics.part_name}; {self.training.stage_one.steps} and "
+            f"{_words(s.symmetry)}, dynamics {s.dynamics.part_name}; {self.training.stage_one.steps} and "
             f"{self.training.stage_two.steps} steps"
         )
 
@@ -145,7 +156,7 @@ class ClosureEstimator:
         Raises
         ------
         ModelError
-            If an argument is of another kind.
+            If an argument is of another kind, or the observable does not have the symmetry that was declared.
         DatasetError
             If a data set is unfinished, has too few trajectories, or is of another kind than the other.
         RunError
@@ -166,6 +177,14 @@ class ClosureEstimator:
             raise ModelError("a fit is resumed in the folder where it was begun: give folder=, or leave resume out.")
         with tempfile.TemporaryDirectory(prefix="setclosure-") as temporary, progress_shown(progress):
             place = Path(folder or temporary)
-            work = Training(self.settings, self.training, data, validation, int(seed), place, resume, reuse)
+            function = None if observable is None else as_observable(observable, data.layout.observable_names)
+            work = Training(self.settings, self.training, data, validation, int(seed), place, resume, reuse, function)
             parts, history = work.run()
-        return ClosureModel(self.settings, parts, observable=observable, history=history, seconds=work.seconds)
+        return ClosureModel(work.model, parts, observable=observable, history=history, seconds=work.seconds)
+
+
+def _words(symmetry: ShortSymmetry | SymmetrySettings) -> str:
+    if isinstance(symmetry, str):
+        return symmetry
+    along = symmetry.translation if isinstance(symmetry.translation, str) else ", ".join(symmetry.translation)
+    return f"(translation along {along or 'nothing'}; rotation {symmetry.rotation})"

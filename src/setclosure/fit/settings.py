@@ -68,7 +68,7 @@ class StageTwoSettings(StageSettings):
     views: int = Field(
         2,
         ge=1,
-        description="Random rotations under which each training trajectory is encoded (euclidean symmetry).",
+        description="Random rotations under which each training trajectory is encoded (symmetries with rotations).",
     )
     transient_share: float = Field(
         0.0, ge=0, le=1, description="Share of the pairs drawn where the observable changes fast."

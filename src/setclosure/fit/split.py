@@ -12,8 +12,8 @@ from setclosure.fit.stage_one import FrameBatches
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.progress import progress
 from setclosure.seeds import torch_stream
-from setclosure.sets.coordinates import random_orthogonal, rotated
 from setclosure.sets.microstates import MicrostateBatch
+from setclosure.sets.symmetry import Symmetry, random_turns, turned
 from setclosure.trajectories.batching import MicrostateSource
 from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.kinds import require_same_kind
@@ -87,7 +87,7 @@ class Split:
                     frames = np.arange(self.lengths[i])
                     batch = self.source.batch(np.full(len(frames), trajectory), frames)
                     if n_views > 1:
-                        batch = _turned(batch, seed, int(trajectory), v)
+                        batch = _turned(batch, autoencoder.coordinates.symmetry, seed, int(trajectory), v)
                     z_bar = torch.as_tensor(self.observables[i], dtype=torch.float32)
                     rows.append(torch.cat([z_bar, autoencoder.encode(batch)], dim=1))
                     advance(len(rows), "")
@@ -145,6 +145,6 @@ def make_splits(
     return first, second
 
 
-def _turned(batch: MicrostateBatch, seed: int, trajectory: int, view: int) -> MicrostateBatch:
+def _turned(batch: MicrostateBatch, symmetry: Symmetry, seed: int, trajectory: int, view: int) -> MicrostateBatch:
     stream = torch_stream(seed, "view", trajectory, view)
-    return rotated(batch, random_orthogonal(1, batch.roles.position, stream)[0])
+    return turned(batch, random_turns(symmetry, 1, stream, batch.cell)[0])

@@ -17,8 +17,8 @@ from setclosure.fit.settings import StageOneSettings, TrainerSettings
 from setclosure.fit.trainer import History, Stage, train
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.seeds import numpy_stream, torch_stream
-from setclosure.sets.coordinates import random_orthogonal, rotated
 from setclosure.sets.microstates import MicrostateBatch
+from setclosure.sets.symmetry import random_turns, turned
 from setclosure.trajectories.batching import MicrostateSource
 from setclosure.trajectories.layout import Array
 from setclosure.trajectories.transitions import Transitions
@@ -139,10 +139,10 @@ class FrameBatches:
 class StageOne(Stage):
     """The training of encoder and decoder by L_rec, plus λ_dyn L_dyn for the joint objective (Sec. 3.3).
 
-    Under ``euclidean`` symmetry every microstate is turned by its own random orthogonal matrix, and an encoder that
-    reads a list sees the particles of each microstate in a random order. In the joint objective the loss of the
-    dynamics is in units of the batch, with gradients through them, so that the closure cannot lower the loss by
-    shrinking. The dynamics of this stage only shapes the encoder; stage two fits its own.
+    Under a symmetry with rotations every microstate is turned by its own random one, and an encoder that reads a list
+    sees the particles of each microstate in a random order. In the joint objective the loss of the dynamics is in units
+    of the batch, with gradients through them, so that the closure cannot lower the loss by shrinking. The dynamics of
+    this stage only shapes the encoder; stage two fits its own.
 
     Parameters
     ----------
@@ -183,10 +183,13 @@ class StageOne(Stage):
         if self.autoencoder.ordered:
             now = now.permuted(stream)
             later = None if later is None else later.permuted(stream)
-        if self.autoencoder.settings.symmetry == "euclidean":
-            turn = random_orthogonal(len(now), now.roles.position, stream, self.device)
-            now = rotated(now, turn)
-            later = None if later is None else rotated(later, turn)
+        symmetry = self.autoencoder.coordinates.symmetry
+        if symmetry.turns:
+            known = [part.cell for part in (now, later) if part is not None and part.cell is not None]
+            cells = torch.cat(known) if known else None
+            turn = random_turns(symmetry, len(now), stream, cells, self.device)
+            now = turned(now, turn)
+            later = None if later is None else turned(later, turn)
         loss = torch.zeros((), device=self.device)
         if self.autoencoder.decoder is not None:
             loss = loss + self.autoencoder.loss(now, stream).mean()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from torch import Tensor
 from setclosure.claims import claim, differences
 from setclosure.errors import ConfigurationError, SetclosureWarning
 from setclosure.files import read_json, sha256, write_bytes, write_json
+from setclosure.fit.bandwidth import automatic, compare
+from setclosure.fit.declared_symmetry import CHECKED, check_symmetry
 from setclosure.fit.macrostates import Macrostates
 from setclosure.fit.settings import FitSettings
 from setclosure.fit.split import make_splits
@@ -27,11 +30,18 @@ from setclosure.model.autoencoder import Autoencoder
 from setclosure.model.facts import ModelFacts
 from setclosure.model.parts import ModelParts, new_dynamics
 from setclosure.model.specification import ModelSettings
+from setclosure.observables.registered import Observable, get_observable
 from setclosure.processes import is_first_process
+from setclosure.registry import find
 from setclosure.seeds import numpy_stream, seeded
+from setclosure.sets.symmetry import as_symmetry
 from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.layout import GIVEN
 
 _log = logging.getLogger(__name__)
+
+UNUSED_BANDWIDTH = 0.01
+"""The bandwidth that stands in the specification of a model that smooths nothing."""
 
 SCORED_MICROSTATES = 512
 """The number of training microstates from whose scores the limit of the decoder's score is taken."""
@@ -59,9 +69,14 @@ class Training:
     reuse : sequence of Path
         Folders of other fits; stage one and macrostates are copied from the first with the same data, seed and
         settings up to stage two.
+    observable : Observable, optional
+        The function φ̄, on which the declared symmetry is checked; by default that which is registered under the name
+        of the observable.
 
     Raises
     ------
+    ModelError
+        If the observable does not have the symmetry that was declared.
     RunError
         If ``folder`` holds a fit and ``resume`` is false, or a fit of other data or another configuration.
     DatasetError
@@ -78,10 +93,14 @@ class Training:
         folder: Path,
         resume: bool,
         reuse: Sequence[Path] = (),
+        observable: Observable | None = None,
     ) -> None:
-        self.model, self.settings, self.seed, self.folder, self.resume = model, settings, seed, folder, resume
+        self.settings, self.seed, self.folder, self.resume = settings, seed, folder, resume
         self.training, self.validation = make_splits(data, validation, seed, settings.memory_gib)
         self.model_facts = ModelFacts.of(data)
+        self.model = self._prepared(model, observable)
+        """The specification of the model, with numbers in the place of what is chosen from the data."""
+        model = self.model
         facts = {
             "model": model.model_dump(mode="json"),
             # devices, loggers and memory may change between a kill and its resume
@@ -173,7 +192,7 @@ class Training:
     def macrostates(self, autoencoder: Autoencoder) -> tuple[Macrostates, Macrostates]:
         """Encode all training and validation frames, or read them from the folder if they were encoded before.
 
-        Under ``euclidean`` symmetry each training trajectory is encoded in several random orientations.
+        Under a symmetry with rotations each training trajectory is encoded in several random orientations.
         """
         path, log = self.folder / "macrostates.safetensors", self.folder / "encode.json"
         if self.resume and log.is_file():
@@ -186,7 +205,7 @@ class Training:
         start = time.perf_counter()
         on_gpu = self.settings.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
         autoencoder.eval().to("cuda" if on_gpu else "cpu")
-        V = self.settings.stage_two.views if self.model.symmetry == "euclidean" else 1
+        V = self.settings.stage_two.views if self.model.turns else 1
         z = {
             "training": self.training.macrostates(autoencoder, V, self.seed).z,
             "validation": self.validation.macrostates(autoencoder, 1, self.seed).z,
@@ -212,6 +231,33 @@ class Training:
             scores = [parts.autoencoder.score(batch) for batch in drawn]
         standard = parts.dynamics.standardise(macrostates.z)
         parts.range.fit(standard, macrostates.trajectory, macrostates.is_first, scores, stream)
+
+    def _prepared(self, model: ModelSettings, observable: Observable | None) -> ModelSettings:
+        """Compare symmetry and bandwidth with training microstates, and choose the bandwidth if that is wanted."""
+        model.check_bandwidth(self.model_facts.kind.features)
+        symmetry = as_symmetry(model.symmetry, self.model_facts.kind.features)
+        batch = self.training.some(CHECKED, False, numpy_stream(self.seed, "check of settings"))
+        if is_first_process():
+            spread = np.concatenate(self.training.observables).std(axis=0)
+            check_symmetry(batch, symmetry, observable or self._registered(), spread, self.seed)
+        if model.reconstruction is None or model.encoder is None or model.encoder.raw:
+            return model if model.bandwidth != "auto" else model.model_copy(update={"bandwidth": UNUSED_BANDWIDTH})
+        if isinstance(model.bandwidth, str):
+            chosen = automatic(batch)
+            _log.info("bandwidth ε of each feature: %s", ", ".join(f"{e:g}" for e in chosen))
+            return model.model_copy(update={"bandwidth": chosen})
+        if is_first_process() and find("reconstruction", model.reconstruction.part_name).value.smooths:
+            compare(batch, model.bandwidth)
+        return model
+
+    def _registered(self) -> Observable | None:
+        name = self.model_facts.observable
+        if name == GIVEN:
+            return None
+        try:
+            return get_observable(name)
+        except ConfigurationError:
+            return None
 
     def _reuse(self, facts: dict[str, Any], others: Sequence[Path]) -> None:
         """Copy stage one and macrostates from a fit with the same seed and settings, which are equal to the bit."""

@@ -55,12 +55,27 @@ class Autoencoder(nn.Module):
         weight = settings.weight_feature
         if weight is not None and weight >= kind.n_features:
             raise ModelError(f"weight_feature is {weight}, but particles have features 0 to {kind.n_features - 1}.")
+        settings.check_bandwidth(kind.features)
         raw = settings.encoder is not None and settings.encoder.raw
-        self.coordinates = Coordinates(kind.features, settings.symmetry, weight, identity=raw)
+        self.coordinates = Coordinates(
+            kind.features,
+            settings.symmetry,
+            weight,
+            raw,
+            periodic=kind.periodic,
+            harmonics=settings.harmonics,
+            n_species=kind.n_species,
+        )
+        if kind.periodic and settings.decoder is not None and not settings.decoder.on_circles:
+            raise ModelError(
+                f"decoder '{settings.decoder.part_name}' cannot be used in a periodic cell, because it knows no "
+                "angles; use 'spline_flow'."
+            )
         self.ordered = settings.encoder is not None and settings.encoder.ordered
         """Whether the encoder reads a list instead of a set (see :attr:`EncoderConfig.ordered`)."""
-        self.encoder = settings.encoder.build(kind, c) if settings.encoder else None
-        self.decoder = settings.decoder.build(kind, c) if settings.decoder else None
+        of_encoder, of_decoder = self.coordinates.encoder_kind(kind), self.coordinates.decoder_kind(kind)
+        self.encoder = settings.encoder.build(of_encoder, c) if settings.encoder else None
+        self.decoder = settings.decoder.build(of_decoder, c) if settings.decoder else None
 
     def forward(self, batch: MicrostateBatch) -> Tensor:
         """Give the closures ẑ ``(B, S·c)``, the embeddings of all species in a row.
@@ -68,7 +83,7 @@ class Autoencoder(nn.Module):
         Raises
         ------
         ModelError
-            If the microstates have other features or species than the model.
+            If the microstates have other features or species than the model, or another cell.
         """
         self.check_fits(batch)
         return self._embed(self.coordinates(batch)).flatten(1)
@@ -122,9 +137,10 @@ class Autoencoder(nn.Module):
         parts = []
         with torch.inference_mode():
             for i in range(0, B, sets):
-                seen = self.coordinates(batch[i : i + sets].to(device))
+                part = batch[i : i + sets].to(device)
+                seen = self.coordinates(part)
                 stream = torch_stream(0, "kl", device=device)
-                parts.append(self._reconstruction().score(seen, self._embed(seen), self.decoder, stream))
+                parts.append(self._reconstruction(part).score(seen, self._embed(seen), self.decoder, stream))
         return torch.cat(parts).to(batch.points.device)
 
     def loss(self, batch: MicrostateBatch, generator: torch.Generator) -> Tensor:
@@ -138,7 +154,7 @@ class Autoencoder(nn.Module):
             If the method reconstructs nothing.
         """
         seen = self.coordinates(batch)
-        return self._reconstruction().loss(seen, self._embed(seen), self.decoder, generator)
+        return self._reconstruction(batch).loss(seen, self._embed(seen), self.decoder, generator)
 
     def log_density(self, x: Tensor, batch: MicrostateBatch) -> Tensor:
         """Evaluate log p(x | ẑ) at ``x (B, n, d)`` in the units of ``batch``, for each species: ``(B, S, n)``.
@@ -150,10 +166,10 @@ class Autoencoder(nn.Module):
         """
         seen = self.coordinates(batch)
         B, S, n = len(batch), self.kind.n_species, x.shape[1]
-        scale = self.coordinates.scale
-        u = ((x - self._offset(batch, seen)) / scale)[:, None].expand(B, S, n, self.kind.n_features)
+        u = self.coordinates.points_seen(x, batch)[:, None].expand(B, S, n, self.kind.n_features)
         log_p = self._density().log_prob(u.flatten(0, 1), self._embed(seen).flatten(0, 1))
-        return log_p.reshape(B, S, n) - scale.log().sum()
+        log_volume = self.coordinates.log_volume(batch)
+        return log_p.reshape(B, S, n) + (log_volume if log_volume.ndim == 0 else log_volume[:, None])
 
     def sample(self, batch: MicrostateBatch, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``n`` points of p(x | ẑ) in the units of ``batch``, for each species: ``(B, S, n, d)``.
@@ -165,16 +181,16 @@ class Autoencoder(nn.Module):
         """
         seen = self.coordinates(batch)
         u = self._density().sample(self._embed(seen).flatten(0, 1), n, generator)
-        x = u.view(len(batch), self.kind.n_species, n, self.kind.n_features) * self.coordinates.scale
-        return x + self._offset(batch, seen)[:, None]
+        u = u.view(len(batch), self.kind.n_species * n, self.kind.n_features)
+        return self.coordinates.points_of(u, batch).view(len(batch), self.kind.n_species, n, self.kind.n_features)
 
     def check_fits(self, batch: MicrostateBatch) -> None:
-        """Refuse a batch whose features or species are not those of the model.
+        """Refuse a batch whose features, species or cell are not those of the model.
 
         Raises
         ------
         ModelError
-            If the number of features or of species is another.
+            If the number of features or of species is another, or the microstates are periodic along other directions.
         """
         features, S = self.kind.features, self.kind.n_species
         if batch.n_features != features.d or batch.n_species != S:
@@ -183,23 +199,26 @@ class Autoencoder(nn.Module):
                 f"made for d = {features.d} ({', '.join(features.names)}) and {S} species. Give it microstates of the "
                 "same kind (with several species MicrostateBatch.from_arrays(x, species=...)), or train another model."
             )
-
-    def _offset(self, batch: MicrostateBatch, seen: MicrostateBatch) -> Tensor:
-        """Give the origin of the coordinates in the units of each microstate, ``(B, 1, d)``."""
-        return batch.points[:, :1] - seen.points[:, :1] * self.coordinates.scale
+        self.coordinates.check_cell(batch)
 
     def _embed(self, seen: MicrostateBatch) -> Tensor:
         if self.encoder is None:
             return seen.points.new_zeros(len(seen), self.kind.n_species, 0)
-        embedding: Tensor = self.encoder(seen)
+        embedding: Tensor = self.encoder(self.coordinates.to_encoder(seen))
         return embedding.to(seen.points.dtype)  # from half precision, if the trainer has mixed it in
 
-    def _reconstruction(self) -> Reconstruction[Any]:
+    def _reconstruction(self, batch: MicrostateBatch) -> Reconstruction[Any]:
         if self.settings.reconstruction is None:
             raise ModelError(
                 f"method '{self.settings.method}' reconstructs nothing; a loss needs a decoder and a reconstruction."
             )
-        return self.settings.reconstruction.build(self.settings.bandwidth / self.coordinates.scale)
+        return self.settings.reconstruction.build(self.coordinates.smoothing(batch, self._bandwidth()))
+
+    def _bandwidth(self) -> float | Tensor:
+        given = self.settings.bandwidth
+        if isinstance(given, str):
+            raise ModelError(f"bandwidth is '{given}', which fit() replaces by numbers from the training data.")
+        return self.coordinates.scale.new_tensor(given) if isinstance(given, tuple) else float(given)
 
     def _density(self) -> ConditionalDensity:
         decoder: object = self.decoder

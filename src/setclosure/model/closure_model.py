@@ -21,8 +21,8 @@ from setclosure.model.range_check import RangeCheck
 from setclosure.model.specification import ModelSettings
 from setclosure.observables.registered import Observable, as_observable, get_observable
 from setclosure.seeds import torch_stream
-from setclosure.sets.coordinates import rotated, views
 from setclosure.sets.microstates import MicrostateBatch, as_microstates
+from setclosure.sets.symmetry import turned, views_of
 from setclosure.trajectories.layout import GIVEN
 from setclosure.trajectories.transitions import rounding_of
 
@@ -182,9 +182,9 @@ class ClosureModel:
     ) -> Prediction:
         """Roll the macro dynamics out from initial microstates alone (Algorithm 2).
 
-        Under ``euclidean`` symmetry the start is encoded in every view of :func:`setclosure.sets.coordinates.views`
-        (8 in the plane, 48 in space). A deterministic prediction is the mean over the views, and sample r of a
-        stochastic one starts in view r. The status of a mean is the worst of its views; the mean includes the held
+        Under a symmetry with rotations the start is encoded in some views of :func:`setclosure.sets.symmetry.views`,
+        8 at most by default. A deterministic prediction is the mean over the views, and sample r of a stochastic one
+        starts in view r. The status of a mean is the worst of its views; the mean includes the held
         states of a view that diverged.
 
         Parameters
@@ -233,7 +233,8 @@ class ClosureModel:
         known = read_context(context, self.facts.context_names, len(batch), len(dt) + 1)
         if observables is None:
             observables = self.observe(batch)  # once for all views, which share it
-        group = views(self.settings.symmetry, batch.roles.position)
+        symmetry = parts.autoencoder.coordinates.symmetry
+        group = views_of(symmetry, batch, self.settings.views)
         if stochastic:
             group = group[:samples]
         z0 = torch.stack([self._macrostates(batch, observables, g if len(group) > 1 else None) for g in group], dim=1)
@@ -351,8 +352,8 @@ class ClosureModel:
             z_bar = z_bar.reshape(-1, 1)
         if z_bar.shape != (len(batch), o):
             raise ModelError(f"observables have shape {z_bar.shape}; expected ({len(batch)}, {o}).")
-        turned = batch if rotation is None else rotated(batch, rotation)
-        return torch.cat([torch.as_tensor(z_bar, dtype=torch.float32), self.parts.autoencoder.encode(turned)], dim=1)
+        seen = batch if rotation is None else turned(batch, rotation)
+        return torch.cat([torch.as_tensor(z_bar, dtype=torch.float32), self.parts.autoencoder.encode(seen)], dim=1)
 
     def _check(self, batch: MicrostateBatch, z: Tensor) -> RangeCheck:
         with torch.inference_mode():

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from setclosure.errors import DatasetError
 from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateKind
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -19,7 +22,7 @@ class ModelFacts:
     system : str
         Name of the system.
     kind : MicrostateKind
-        Features, species S and particles N of a microstate.
+        Features, species S and particles N of a microstate, and along which directions its cell is periodic.
     species_names : tuple of str
         Names of the S species.
     observable : str
@@ -47,11 +50,17 @@ class ModelFacts:
 
     @classmethod
     def of(cls, data: TrajectoryDataset) -> ModelFacts:
-        """Take the facts from a data set."""
+        """Take the facts from a data set.
+
+        Raises
+        ------
+        DatasetError
+            If its cells are periodic along different directions.
+        """
         layout = data.layout
         return cls(
             layout.name,
-            MicrostateKind(data.features, data.n_species, data.max_particles),
+            MicrostateKind(data.features, data.n_species, data.max_particles, periodic=_periodic(data)),
             layout.species_names,
             layout.observable,
             layout.observable_names,
@@ -66,7 +75,12 @@ class ModelFacts:
         """Give the facts as JSON values, which :meth:`from_json` reads."""
         kind = self.kind
         values = asdict(self) | {
-            "kind": {"features": kind.features.to_json(), "n_species": kind.n_species, "n_particles": kind.n_particles}
+            "kind": {
+                "features": kind.features.to_json(),
+                "n_species": kind.n_species,
+                "n_particles": kind.n_particles,
+                "periodic": list(kind.periodic),
+            }
         }
         return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
@@ -83,7 +97,9 @@ class ModelFacts:
         n_species, n_particles = _whole(kind["n_species"]), _whole(kind["n_particles"])
         facts = cls(
             _text(values["system"]),
-            MicrostateKind(Features.from_json(kind["features"]), n_species, n_particles),
+            MicrostateKind(
+                Features.from_json(kind["features"]), n_species, n_particles, periodic=_truths(kind["periodic"])
+            ),
             _texts(values["species_names"], n_species),
             _text(values["observable"]),
             _texts(values["observable_names"]),
@@ -102,6 +118,30 @@ class ModelFacts:
             if len(names) != len(units):
                 raise ValueError(f"expected one unit for each of {names}; got {units}")
         return facts
+
+
+def _periodic(data: TrajectoryDataset) -> tuple[bool, ...]:
+    """Say along which lattice vectors all microstates are periodic; empty for data without a cell."""
+    if not data.layout.has_cell:
+        return ()
+    found: tuple[int, np.ndarray[Any, Any]] | None = None
+    for m, cells in data.each("cell", data.usable):
+        periodic = (np.asarray(cells)[: data.lengths[m]] != 0).any(axis=-1)  # (T, k)
+        found = (m, periodic[0]) if found is None else found
+        other = np.flatnonzero((periodic != found[1]).any(axis=1))
+        if len(other):
+            raise DatasetError(
+                f"{data.path}: the cell of trajectory {m}, frame {other[0]} is periodic along "
+                f"{periodic[other[0]].tolist()} of its lattice vectors, and that of trajectory {found[0]}, frame 0 "
+                f"along {found[1].tolist()}; a model needs the same directions for all."
+            )
+    return () if found is None else tuple(bool(p) for p in found[1])
+
+
+def _truths(values: Any) -> tuple[bool, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, bool) for value in values):
+        raise ValueError(f"expected a list of truth values; got {values!r}")
+    return tuple(values)
 
 
 def _text(value: Any) -> str:

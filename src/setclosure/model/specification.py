@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
@@ -10,13 +10,36 @@ from setclosure.decoders.base import DecoderConfig
 from setclosure.dynamics.base import DynamicsConfig
 from setclosure.dynamics.ode import ODEConfig
 from setclosure.encoders.base import EncoderConfig
-from setclosure.errors import ConfigurationError
+from setclosure.errors import ConfigurationError, ModelError
 from setclosure.model.methods import PARTS, get_method, is_method
 from setclosure.parts import read_part
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.registry import find
-from setclosure.sets.coordinates import Symmetry
+from setclosure.sets.coordinates import HARMONICS
+from setclosure.sets.features import Features
+from setclosure.sets.symmetry import VIEWS, Rotation, ShortSymmetry
 from setclosure.settings import OptionsError, Settings
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class SymmetrySettings(Settings):
+    """A symmetry by its parts: translations along some directions, and rotations.
+
+    Rotations mix the directions of translation with each other alone, and so the others. In a periodic cell the
+    directions are those of the lattice vectors, and the rotations those of the cell's own point group.
+
+    Examples
+    --------
+    >>> SymmetrySettings(translation=["x"]).rotation
+    'none'
+    """
+
+    translation: Literal["all"] | tuple[str, ...] = Field(
+        (),
+        description="Coordinates of the position along which shifts change nothing, as [x] in a channel; or all.",
+    )
+    rotation: Rotation = Field("none", description="none; proper rotations; or rotations with reflections.")
 
 
 class ModelSettings(Settings):
@@ -34,11 +57,19 @@ class ModelSettings(Settings):
 
     method: str = Field("density", description="A preset of encoder, decoder and reconstruction.")
     closure_dim: int = Field(8, ge=0, description="Numbers of the closure ẑ for each species, c; 0 without an encoder.")
-    bandwidth: float = Field(0.01, gt=0, description="ε of q_X (Eq. 2), in the units of the coordinates.")
-    symmetry: Symmetry = Field(
+    bandwidth: Positive | tuple[Positive, ...] | Literal["auto"] = Field(
+        0.01,
+        description="ε of q_X (Eq. 2), in the units of the coordinates: one number, one for each feature, or auto, "
+        "half the usual distance of neighbours in training.",
+    )
+    symmetry: ShortSymmetry | SymmetrySettings = Field(
         "none",
-        description="Changes of coordinates that neither law nor observable sees: none, translation, or euclidean "
-        "(with rotations).",
+        description="Changes of coordinates that neither law nor observable sees: none, translation, euclidean (with "
+        "rotations and reflections), or a section {translation: [x], rotation: proper}.",
+    )
+    views: int = Field(VIEWS, ge=1, description="Most rotations over which a prediction is averaged.")
+    harmonics: int = Field(
+        HARMONICS, ge=1, description="Harmonics of each periodic coordinate that the encoder sees, in a cell."
     )
     weight_feature: int | None = Field(
         None, ge=0, description="Feature by which particles weigh, such as 2, the grey level of pixels. null: alike."
@@ -98,11 +129,32 @@ class ModelSettings(Settings):
             raise OptionsError(
                 ["closure_dim: an encoder has a closure of one number at least; 0 is for method 'none'."]
             )
-        if self.weight_feature is not None and self.symmetry == "euclidean":
+        if self.weight_feature is not None and self.turns:
             raise OptionsError(["weight_feature: rotations, of symmetry 'euclidean', mix features; use null."])
         if (self.decoder is None) != (self.reconstruction is None):
             raise OptionsError(["reconstruction: a decoder and a reconstruction are given together, or neither."])
         return self
+
+    def check_bandwidth(self, features: Features) -> None:
+        """Refuse a list of bandwidths that has not one for each feature.
+
+        Raises
+        ------
+        ModelError
+            If there are more or fewer.
+        """
+        if isinstance(self.bandwidth, tuple) and len(self.bandwidth) != features.d:
+            raise ModelError(
+                f"bandwidth has {len(self.bandwidth)} numbers, and particles have the features "
+                f"{', '.join(features.names)}; expected one number for each, or one for all."
+            )
+
+    @property
+    def turns(self) -> bool:
+        """Whether the symmetry has rotations or reflections."""
+        if isinstance(self.symmetry, str):
+            return self.symmetry == "euclidean"
+        return self.symmetry.rotation != "none"
 
     @property
     def encoder_name(self) -> str:

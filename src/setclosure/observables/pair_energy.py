@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
-from setclosure.observables.pair_kernels import pair_energies
+from setclosure.observables.pair_kernels import pair_energies, pair_energy_in_cell
 from setclosure.registry import register
+from setclosure.sets.lattice import completed, minimum_images
 from setclosure.sets.microstates import MicrostateBatch
 
 
 def pair_energy_of_points(
-    points: Any, a: float = 4.0, b: float = 0.1, counts: Any = None
+    points: Any, a: float = 4.0, b: float = 0.1, counts: Any = None, cells: Any = None
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Give the normalised pair energy of sets of points, the potential of the pair force.
 
@@ -26,6 +28,8 @@ def pair_energy_of_points(
         Steepness and offset of F(r) = tanh(a(1 − r)) + b.
     counts : array, optional
         The number of particles in each set, ``(B,)``; the places behind them are ignored.
+    cells : array, optional
+        Lattice vectors as rows, ``(B, d, d)``; distances are then those of the nearest images.
 
     Returns
     -------
@@ -40,6 +44,16 @@ def pair_energy_of_points(
     p = np.ascontiguousarray(points, dtype=np.float32)
     n = np.full(len(p), p.shape[1]) if counts is None else np.asarray(counts)
     energies = np.empty(len(p))
+    if cells is not None and np.any(cells):
+        h = np.asarray(cells, dtype=np.float64)
+        of_cells, of = np.unique(h, axis=0, return_inverse=True)
+        images = [minimum_images(cell) for cell in of_cells]
+        inverses = np.linalg.inv(completed(torch.from_numpy(of_cells)).numpy())
+        for i, cell in enumerate(of.ravel()):
+            energies[i] = pair_energy_in_cell(
+                p[i].astype(np.float64), n[i], a, b, of_cells[cell], inverses[cell], images[cell]
+            )
+        return energies
     pair_energies(p, n.astype(np.int64), np.float32(a), np.float32(b), energies)
     return energies
 
@@ -47,6 +61,8 @@ def pair_energy_of_points(
 @register("observable", "pair_energy")
 def pair_energy(microstates: MicrostateBatch, a: float = 4.0, b: float = 0.1) -> np.ndarray[Any, Any]:
     """Give the normalised pair energy of microstates, ``(B,)``; a particle counts once, whatever its weight.
+
+    Distances are those of positions, and in a periodic cell those of the nearest images.
 
     Parameters
     ----------
@@ -60,9 +76,10 @@ def pair_energy(microstates: MicrostateBatch, a: float = 4.0, b: float = 0.1) ->
     >>> pair_energy(MicrostateBatch.from_arrays([[[0.0, 0.0], [1.0, 0.0]]]))
     array([0.])
     """
-    points = microstates.points.detach().cpu().numpy()
+    cells = None if microstates.cell is None else microstates.cell.cpu().numpy()
+    points = microstates.positions.detach().cpu().numpy()
     mask = microstates.mask.cpu().numpy()
     if mask.all():
-        return pair_energy_of_points(points, a, b)
+        return pair_energy_of_points(points, a, b, cells=cells)
     order = np.argsort(~mask, axis=1, kind="stable")[..., None]  # particles before padding
-    return pair_energy_of_points(np.take_along_axis(points, order, axis=1), a, b, mask.sum(axis=1))
+    return pair_energy_of_points(np.take_along_axis(points, order, axis=1), a, b, mask.sum(axis=1), cells)

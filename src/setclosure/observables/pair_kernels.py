@@ -133,3 +133,35 @@ def pair_energies(points: Any, counts: Any, a: Any, b: Any, energies: Any) -> No
                 row += fast_log_cosh(a * u) / a + b * u
             total += row
         energies[s] = total / (0.5 * n * (n - 1)) if n > 1 else 0.0
+
+
+@compiled
+def pair_energy_in_cell(points: Any, n: Any, a: Any, b: Any, cell: Any, inverse: Any, images: Any) -> Any:
+    """Give the normalised pair energy (A.3) of the first ``n`` particles of ``points`` (N, d) in a periodic cell.
+
+    Differences are moved by whole lattice vectors, the rows of ``cell`` (d, d), to fractions of at most a half, and
+    then to the shortest of the given ``images`` (m, d) of them.
+    """
+    d = points.shape[1]
+    total = 0.0
+    difference = np.empty(d)
+    for i in range(1, n):
+        for j in range(i):
+            for k in range(d):
+                difference[k] = points[i, k] - points[j, k]
+            for p in range(d):
+                turns = 0.0
+                for k in range(d):
+                    turns += (points[i, k] - points[j, k]) * inverse[k, p]
+                for k in range(d):
+                    difference[k] -= np.rint(turns) * cell[p, k]
+            shortest = np.inf
+            for m in range(len(images)):
+                square = 0.0
+                for k in range(d):
+                    square += (difference[k] + images[m, k]) ** 2
+                shortest = min(shortest, square)
+            u = 1.0 - math.sqrt(shortest)
+            size = abs(a * u)
+            total += (size + math.log1p(math.exp(-2.0 * size)) - math.log(2.0)) / a + b * u
+    return total / (0.5 * n * (n - 1)) if n > 1 else 0.0

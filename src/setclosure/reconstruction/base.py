@@ -53,13 +53,18 @@ class ReconstructionConfig(PartConfig):
     by_index: ClassVar[bool] = False
     """Whether particles are paired with the decoder's by their index: the loss then depends on their order."""
 
+    smooths: ClassVar[bool] = False
+    """Whether the bandwidth ε matters to the reconstruction."""
+
     def build(self, bandwidth: float | Tensor) -> Reconstruction[Any]:
         """Make the reconstruction.
 
         Parameters
         ----------
         bandwidth : float or Tensor
-            ε of q_X in the units of the points, for a reconstruction that smooths: one number, or ``(d,)``.
+            ε of q_X in the units of the points, for a reconstruction that smooths: one number, or ``(d,)``; in a
+            periodic cell matrices ``(B, d, d)``, as :class:`~setclosure.reconstruction.target_density.TargetDensity`
+            takes them.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how to build its reconstruction")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -16,6 +18,8 @@ from setclosure.sets.microstates import MicrostateBatch
 @register("reconstruction", "distribution")
 class DistributionConfig(ReconstructionConfig):
     """The options of a :class:`DistributionReconstruction`."""
+
+    smooths: ClassVar[bool] = True
 
     samples: int = Field(600, ge=1, description="Monte-Carlo samples of each microstate and species, K.")
 
@@ -32,7 +36,8 @@ class DistributionReconstruction:
     Parameters
     ----------
     bandwidth : float or Tensor
-        ε of q_X in the units of the points: one number, or one for each feature ``(d,)``.
+        ε of q_X in the units of the points: one number, one for each feature ``(d,)``, or matrices ``(B, d, d)`` as
+        :class:`~setclosure.reconstruction.target_density.TargetDensity` takes them.
     samples : int
         Monte-Carlo samples of each microstate and species, K.
 

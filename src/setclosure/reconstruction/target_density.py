@@ -1,4 +1,7 @@
-"""The target density q_X is the empirical measure of a microstate, smoothed by a Gaussian (Eq. 2)."""
+"""The target density q_X is the empirical measure of a microstate, smoothed by a Gaussian (Eq. 2).
+
+In a periodic cell the Gaussian is wrapped: all images of a particle are summed.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,24 @@ import math
 import torch
 from torch import Tensor
 
+from setclosure.reconstruction.images import log_images
+from setclosure.sets.lattice import wrapped
 from setclosure.sets.microstates import MicrostateBatch
 
 
 class TargetDensity:
     """The target density of each microstate and species of a batch.
 
-    It is the mixture q_X^s(x) = Σ_i w_{s,i} N(x; x_i, diag(ε²)), which is Eq. 2 with weights.
+    It is the mixture q_X^s(x) = Σ_i w_{s,i} N(x; x_i, diag(ε²)), which is Eq. 2 with weights. Where the batch has a
+    cell, each Gaussian is the sum over its images, and the density is one on the torus.
 
     Parameters
     ----------
     batch : MicrostateBatch
         Points ``(B, N, d)`` and weights ``(B, S, N)``.
     bandwidth : float or Tensor
-        ε, positive, in the units of the points: one number, or one for each feature ``(d,)``.
+        ε, positive, in the units of the points: one number, or one for each feature ``(d,)``. Or a matrix A for each
+        microstate, ``(B, d, d)``: the noise is then n A with n ~ N(0, I), as where the axes are those of a cell.
 
     Examples
     --------
@@ -65,7 +72,10 @@ class TargetDensity:
         chosen = torch.minimum(chosen, last.long().clamp(min=0).view(B * S, 1)).view(B, S * n, 1)
         centres = points.gather(1, chosen.expand(-1, -1, d)).view(B, S, n, d)
         noise = torch.randn((drawn, S, n, d), generator=generator, dtype=points.dtype, device=points.device)
-        return centres + noise * self.bandwidth
+        x = centres + (noise * self.bandwidth if self.bandwidth.ndim < 3 else noise @ self.bandwidth[:, None])
+        if self.batch.cell is None:
+            return x
+        return wrapped(x.view(B, S * n, d), self.batch.cell).view(B, S, n, d)
 
     def log_prob(self, x: Tensor, chunk_size: int = 4_000_000) -> Tensor:
         """Evaluate the log density ``(B, S, n)`` at ``x (B, S, n, d)``.
@@ -83,6 +93,8 @@ class TargetDensity:
         points, weights = self.batch.points, self.batch.weights
         B, S, N = weights.shape
         d = points.shape[2]
+        if self.bandwidth.ndim == 3 or (self.batch.cell is not None and bool((self.batch.cell != 0).any())):
+            return log_images(x, self.batch, self._factors(), chunk_size)
         log_weights = weights.log()[:, :, None]  # (B, S, 1, N); padding is -inf
         scale = self.bandwidth.expand(d)
         step = max(1, chunk_size // (B * S * N))
@@ -94,3 +106,9 @@ class TargetDensity:
                 exponent = exponent - 0.5 * difference.square()
             parts.append(exponent.logsumexp(dim=-1))
         return torch.cat(parts, dim=2) - scale.log().sum() - 0.5 * d * math.log(2.0 * math.pi)
+
+    def _factors(self) -> Tensor:
+        """Give the matrices A of the noise, ``(B, d, d)``."""
+        if self.bandwidth.ndim == 3:
+            return self.bandwidth
+        return torch.diag(self.bandwidth.expand(self.batch.n_features)).expand(len(self.batch), -1, -1)

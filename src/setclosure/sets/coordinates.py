@@ -1,45 +1,70 @@
-"""A model sees microstates in standard coordinates, which use the symmetries that it was told of.
+"""A model sees microstates in standard coordinates, which use the cell and the symmetries that it was told of.
 
 A symmetry of the microscopic law that leaves the observable unchanged need not be learned. Translations are
 removed by the centre of mass; rotations and reflections, which have no such simple normal form, are used as
 random changes of the training data and as a finite group of *views* over which a prediction is averaged.
+
+In a cell a position has a fraction along each periodic lattice vector, which the decoder sees as an angle θ = 2πf and
+the encoder as cos mθ and sin mθ. Translations then go around the torus. They are removed by the phase of the first
+harmonic of the particles, with a weight for each species that makes it as large as it can be on training microstates:
+in a dense mixture the particles together have no harmonic, and the difference of the species has one. The phase is
+exact, one encoding does, and closures stay smooth in time as long as that harmonic is there. Random shifts with views
+instead were worse in a measurement, and left the closure a function of the shift (``benchmarks/cells.py``).
 """
 
 from __future__ import annotations
 
-import itertools
-from typing import Literal
+import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from setclosure.errors import MicrostateError, ModelError
 from setclosure.sets.features import Features
-from setclosure.sets.microstates import MicrostateBatch
+from setclosure.sets.lattice import completed, fractions, periodic_directions
+from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.sets.symmetry import as_symmetry
 
-Symmetry = Literal["none", "translation", "euclidean"]
-"""The changes of coordinates that neither the microscopic law nor the observable sees."""
+HARMONICS = 2
+"""Harmonics of a periodic coordinate that an encoder sees, by default."""
+
+TURN = 2.0 * math.pi
+"""One period of an angle."""
 
 
 class Coordinates(nn.Module):
-    """The standard coordinates of particles: x ↦ (x − centre − shift) / scale.
+    """The standard coordinates of particles: x ↦ (x − centre − shift) / scale, and angles in a cell.
 
-    ``centre`` is the centre of mass of the microstate (the mean over species of their weighted means) unless the
-    symmetry is ``none``; it is taken off positions alone. ``scale`` is the training standard deviation, one for each
-    feature. Under ``euclidean`` the components of a position, or of a vector, share one and have no shift, so that
-    rotations stay rotations.
+    ``centre`` is the centre of mass of the microstate (the mean over species of their weighted means), along the
+    directions in which the symmetry has translations; it is taken off positions alone. ``scale`` is the training
+    standard deviation, one for each feature. With rotations the components of a position that they mix, or of a vector,
+    share one and have no shift, so that rotations stay rotations. Periodic coordinates are angles in [-π, π), which
+    have neither shift nor scale; their centre is a phase.
 
     Parameters
     ----------
     features : Features
         The roles of the d features.
-    symmetry : {"none", "translation", "euclidean"}
-        Changes of coordinates that neither the microscopic law nor the observable sees.
+    symmetry : str, mapping or Symmetry
+        Changes of coordinates that neither the microscopic law nor the observable sees, as
+        :func:`~setclosure.sets.symmetry.as_symmetry` reads them.
     weight_feature : int, optional
         A feature that multiplies the weights of the particles, such as the grey level of a pixel. It must not be
         negative.
     identity : bool
         Whether particles stay as they are, for models that read features in the units of the data.
+    periodic : tuple of bool
+        Which lattice directions of the cell are periodic, ``(k,)``; empty for microstates without a cell.
+    harmonics : int
+        Harmonics of a periodic coordinate that an encoder sees.
+    n_species : int
+        The number of species, S.
+
+    Raises
+    ------
+    ModelError
+        If the symmetry names no coordinate of the position, or particles in a cell should stay as they are.
 
     Examples
     --------
@@ -52,18 +77,60 @@ class Coordinates(nn.Module):
 
     shift: Tensor
     scale: Tensor
+    phase_weights: Tensor
 
     def __init__(
-        self, features: Features, symmetry: Symmetry, weight_feature: int | None = None, identity: bool = False
+        self,
+        features: Features,
+        symmetry: Any,
+        weight_feature: int | None = None,
+        identity: bool = False,
+        *,
+        periodic: tuple[bool, ...] = (),
+        harmonics: int = HARMONICS,
+        n_species: int = 1,
     ) -> None:
         super().__init__()
-        self.features, self.symmetry = features, symmetry
+        self.features, self.symmetry = features, as_symmetry(symmetry, features)
         self.weight_feature, self.identity = weight_feature, identity
+        self.periodic, self.harmonics = periodic if any(periodic) else (), harmonics
+        if identity and self.periodic:
+            raise ModelError("the encoder reads features as they are, and has no periodic cell; leave the cell out.")
+        self.n_species = n_species
         self.register_buffer("shift", torch.zeros(features.d))
         self.register_buffer("scale", torch.ones(features.d))
+        if self.periodic:
+            self.register_buffer("phase_weights", torch.full((features.position, n_species), 1.0 / n_species))
+
+    @property
+    def circular(self) -> tuple[bool, ...]:
+        """Whether each of the d standard coordinates is an angle; empty without a cell."""
+        return self.periodic + (False,) * (self.features.d - len(self.periodic)) if self.periodic else ()
+
+    def encoder_kind(self, kind: MicrostateKind) -> MicrostateKind:
+        """Give the kind of microstates that the encoder sees: harmonics in the place of periodic coordinates."""
+        if not self.periodic:
+            return kind
+        names = self.features.names
+        open_ = [names[i] for i in range(self.features.d) if not self.circular[i]]
+        waves = [
+            f"{wave}({m}·{names[i]})"
+            for i in range(self.features.d)
+            if self.circular[i]
+            for m in range(1, self.harmonics + 1)
+            for wave in ("cos", "sin")
+        ]
+        seen = Features(0, scalars=len(open_) + len(waves), names=(*open_, *waves))
+        return MicrostateKind(seen, kind.n_species, kind.n_particles)
+
+    def decoder_kind(self, kind: MicrostateKind) -> MicrostateKind:
+        """Give the kind of microstates whose density the decoder gives: the standard coordinates."""
+        if not self.periodic:
+            return kind
+        return MicrostateKind(kind.features, kind.n_species, kind.n_particles, circular=self.circular)
 
     def fit(self, batch: MicrostateBatch) -> None:
-        """Take shift and scale from a batch of training microstates.
+        """Take shift, scale and the weights of the phase from a batch of training microstates.
 
         Nothing is taken with ``identity``.
 
@@ -75,37 +142,128 @@ class Coordinates(nn.Module):
         if self.identity:
             return
         batch = self._weighed(batch)
+        if self.periodic:
+            self._fit_phase(batch)
         x = self._centred(batch)
         weights = batch.particle_weights
         n_sets = (weights > 0).any(dim=1).sum()
         w = weights[..., None]  # (B, N, 1), sum one in each set that is not empty
         mean = (w * x).sum(dim=(0, 1)) / n_sets
         variance = (w * (x - mean) ** 2).sum(dim=(0, 1)) / n_sets
-        if self.symmetry == "euclidean":
+        if self.symmetry.turns:
             mean, variance = mean.clone(), variance.clone()
-            for group in self.features.groups():
-                mean[group], variance[group] = 0.0, variance[group].mean()
+            for columns in self._turned_together():
+                mean[columns], variance[columns] = 0.0, variance[columns].mean()
         tiny = ~(variance.sqrt() > 1e-12 * (1 + mean.abs()))  # NaN, too: there is no particle at all
         if bool(tiny.any()):
             constant = [self.features.names[i] for i in torch.nonzero(tiny).flatten().tolist()]
             raise ModelError(
                 f"feature(s) {', '.join(constant)} of the particles never change in training; leave them out."
             )
+        if self.periodic:
+            angles = torch.tensor(self.circular, device=mean.device)
+            mean, variance = mean.masked_fill(angles, 0.0), variance.masked_fill(angles, 1.0)
         self.shift.copy_(mean)
         self.scale.copy_(variance.sqrt())
 
     def forward(self, batch: MicrostateBatch) -> MicrostateBatch:
         """Give the batch in standard coordinates, and with the weights that the model sees.
 
+        In a cell periodic coordinates are angles, and the cell of the result has 2π for each.
+
         Raises
         ------
         MicrostateError
             If the feature by which particles weigh is negative, or zero for all particles of a species.
+        ModelError
+            If the microstates have no cell, or one that is periodic along other directions than in training.
         """
         if self.identity:
             return batch
         batch = self._weighed(batch)
-        return batch.with_points((self._centred(batch) - self.shift) / self.scale)
+        points = (self._centred(batch) - self.shift) / self.scale
+        if not self.periodic:
+            return batch.with_points(points)
+        turn = torch.diag(torch.tensor(self.periodic, dtype=points.dtype, device=points.device) * TURN)
+        return MicrostateBatch(points, batch.weights, batch.features, turn.expand(len(batch), -1, -1))
+
+    def to_encoder(self, seen: MicrostateBatch) -> MicrostateBatch:
+        """Give standard coordinates as the encoder sees them: angles as cosines and sines of their harmonics."""
+        if not self.periodic:
+            return seen
+        circular = torch.tensor(self.circular, device=seen.points.device)
+        angles, rest = seen.points[..., circular], seen.points[..., ~circular]
+        m = torch.arange(1, self.harmonics + 1, dtype=angles.dtype, device=angles.device)
+        waves = angles[..., None] * m  # (B, N, angles, harmonics)
+        columns = torch.stack([waves.cos(), waves.sin()], dim=-1).flatten(2)
+        kind = self.encoder_kind(MicrostateKind(self.features, seen.n_species))
+        return MicrostateBatch(torch.cat([rest, columns], dim=-1), seen.weights, kind.features)
+
+    def smoothing(self, batch: MicrostateBatch, bandwidth: float | Tensor) -> Tensor:
+        """Give the noise of q_X in standard coordinates.
+
+        Parameters
+        ----------
+        batch : MicrostateBatch
+            B microstates in the units of the data.
+        bandwidth : float or Tensor
+            ε in the units of the data, one number or ``(d,)``.
+
+        Returns
+        -------
+        Tensor
+            ε for each standard coordinate ``(d,)``; in a cell the matrices A ``(B, d, d)`` of the noise n A, with
+            n ~ N(0, I).
+        """
+        if not self.periodic:
+            return bandwidth / self.scale
+        epsilon = torch.as_tensor(bandwidth, dtype=self.scale.dtype, device=self.scale.device).expand(self.features.d)
+        factors: Tensor = torch.diag(epsilon) @ self._jacobian(batch)
+        return factors
+
+    def log_volume(self, batch: MicrostateBatch) -> Tensor:
+        """Give log |det| of the map from the data to standard coordinates: a number, or ``(B, 1)`` in a cell."""
+        if not self.periodic:
+            return -self.scale.log().sum()
+        log_volume: Tensor = torch.linalg.slogdet(self._jacobian(batch)).logabsdet[:, None]
+        return log_volume
+
+    def points_seen(self, x: Tensor, batch: MicrostateBatch) -> Tensor:
+        """Give points ``(B, n, d)`` in the standard coordinates of each microstate."""
+        if not self.periodic:
+            return (x - self._offset(batch)) / self.scale
+        origin = self._origin(self._weighed(batch))
+        return (self._moved(x, completed(self._cell(batch)), origin) - self.shift) / self.scale
+
+    def points_of(self, u: Tensor, batch: MicrostateBatch) -> Tensor:
+        """Give standard coordinates ``(B, n, d)`` in the units of each microstate, inside its cell."""
+        if not self.periodic:
+            return u * self.scale + self._offset(batch)
+        k = self.features.position
+        x = u * self.scale + self.shift
+        origin = self._origin(self._weighed(batch))
+        f = x[..., :k] / self._turns() + origin
+        f = torch.where(torch.tensor(self.periodic, device=f.device), f - f.floor(), f)
+        return torch.cat([f @ completed(self._cell(batch)), x[..., k:]], dim=-1)
+
+    def _offset(self, batch: MicrostateBatch) -> Tensor:
+        """Give the origin of the coordinates in the units of each microstate, ``(B, 1, d)``."""
+        seen: MicrostateBatch = self(batch)
+        return batch.points[:, :1] - seen.points[:, :1] * self.scale
+
+    def _turned_together(self) -> list[Tensor]:
+        """List the columns that rotations mix: those of a position, by blocks, and of each vector."""
+        k, blocks = self.features.position, torch.tensor(self.symmetry.blocks)
+        open_ = ~torch.tensor(self.periodic) if self.periodic else torch.ones(k, dtype=torch.bool)
+        groups = []
+        for n, group in enumerate(self.features.groups()):
+            first = group.start or 0
+            if n and self.periodic:  # the point group of a triclinic cell mixes all components of a vector
+                groups.append(torch.arange(first, first + k))
+                continue
+            parts = [first + torch.nonzero((blocks == part) & (open_ if n == 0 else True)).flatten() for part in (0, 1)]
+            groups += [part for part in parts if len(part)]
+        return groups
 
     def _weighed(self, batch: MicrostateBatch) -> MicrostateBatch:
         if self.weight_feature is None:
@@ -123,71 +281,107 @@ class Coordinates(nn.Module):
         return batch.with_weights(weights / torch.where(total > 0, total, torch.ones_like(total)))
 
     def _centred(self, batch: MicrostateBatch) -> Tensor:
-        if self.symmetry == "none":
+        if self.periodic:
+            return self._moved(batch.points, completed(self._cell(batch)), self._origin(batch))
+        if not any(self.symmetry.translation):
             return batch.points
-        k = self.features.position
         with torch.autocast(batch.points.device.type, enabled=False):
             centre = batch.particle_weights[:, None] @ batch.points  # (B, 1, d)
-            if k < self.features.d:  # vectors and scalars have no origin
-                centre = torch.cat([centre[..., :k], torch.zeros_like(centre[..., k:])], dim=-1)
-            return batch.points - centre
+            return batch.points - self._along_symmetry(centre)
 
+    def _along_symmetry(self, centre: Tensor) -> Tensor:
+        """Keep the columns of ``centre (B, 1, d)`` along which translations change nothing."""
+        moved = self.symmetry.translation + (False,) * (self.features.d - self.features.position)
+        if all(moved):
+            return centre
+        return torch.where(torch.tensor(moved, device=centre.device), centre, torch.zeros_like(centre))
 
-def random_orthogonal(n: int, k: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
-    """Draw orthogonal matrices ``(n, k, k)``, uniform in O(k), by QR with the signs of R's diagonal (Mezzadri 2007).
+    # ── in a cell ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    Examples
-    --------
-    >>> q = random_orthogonal(5, 3, torch.Generator().manual_seed(0))
-    >>> torch.allclose(q @ q.mT, torch.eye(3), atol=1e-6)
-    True
-    """
-    q, r = torch.linalg.qr(torch.randn(n, k, k, generator=generator, device=device))
-    signs = r.diagonal(dim1=-2, dim2=-1).sign()
-    oriented: Tensor = q * torch.where(signs == 0, torch.ones_like(signs), signs)[:, None, :]
-    return oriented
+    def check_cell(self, batch: MicrostateBatch) -> None:
+        """Refuse microstates that are periodic along other directions than in training.
 
+        Raises
+        ------
+        ModelError
+            If they are; the message says along which.
+        """
+        if self.periodic:
+            self._cell(batch)
+        elif batch.cell is not None and bool((batch.cell != 0).any()):
+            raise ModelError(
+                "the microstates have a periodic cell, and this model was trained without one. Give microstates "
+                "without a cell, or train another model on data with their cells."
+            )
 
-def views(symmetry: Symmetry, k: int) -> Tensor:
-    """List the orthogonal matrices ``(V, k, k)`` over which predictions are averaged, the identity first.
+    def _cell(self, batch: MicrostateBatch) -> Tensor:
+        """Give the cells of a batch, which must be periodic as in training."""
+        names = self.features.names
+        wanted = ", ".join(names[i] for i, p in enumerate(self.periodic) if p)
+        if batch.cell is None:
+            raise ModelError(
+                f"the microstates have no cell, and this model was trained in one that is periodic along {wanted}: "
+                "give it, as in MicrostateBatch.from_arrays(x, cell=…), with lengths or lattice vectors."
+            )
+        found = periodic_directions(batch.cell)
+        if found != self.periodic:
+            other = ", ".join(names[i] for i, p in enumerate(found) if p) or "no direction"
+            raise ModelError(
+                f"the cell of the microstates is periodic along {other}; this model was trained in one that is "
+                f"periodic along {wanted}. Give microstates in such a cell, or train another model."
+            )
+        return batch.cell
 
-    Under ``euclidean`` they are the signed permutations of the k axes of a position (2 for k = 1, 8 for k = 2, 48
-    for k = 3), a group that needs no interpolation and is exact in floating point. Otherwise they are the identity
-    alone.
+    def _turns(self) -> Tensor:
+        """Give 2π for each periodic coordinate of a position and one for each other, ``(k,)``."""
+        periodic = torch.tensor(self.periodic, dtype=self.scale.dtype, device=self.scale.device)
+        return 1.0 + periodic * (TURN - 1.0)
 
-    Examples
-    --------
-    >>> views("euclidean", 2).shape, views("translation", 2).shape
-    (torch.Size([8, 2, 2]), torch.Size([1, 2, 2]))
-    """
-    if symmetry != "euclidean":
-        return torch.eye(k)[None]
-    members = []
-    for order in itertools.permutations(range(k)):
-        permuted = torch.eye(k)[list(order)]
-        members += [permuted * torch.tensor(signs) for signs in itertools.product((1.0, -1.0), repeat=k)]
-    return torch.stack(members)
+    def _jacobian(self, batch: MicrostateBatch) -> Tensor:
+        """Give the matrices J ``(B, d, d)`` of differences: those of standard coordinates are (x − y) J."""
+        k, d = self.features.position, self.features.d
+        frame = completed(self._cell(batch)).to(self.scale.dtype)
+        jacobian = torch.diag(1.0 / self.scale).repeat(len(batch), 1, 1)
+        jacobian[:, :k, :k] = torch.linalg.inv(frame) * (self._turns() / self.scale[:k])
+        return jacobian.reshape(-1, d, d)
 
+    def _moved(self, points: Tensor, frame: Tensor, origin: Tensor) -> Tensor:
+        """Give points ``(B, n, d)`` as angles in [-π, π) and lengths from ``origin (B, 1, k)``, not yet scaled."""
+        k = self.features.position
+        with torch.autocast(points.device.type, enabled=False):
+            f = fractions(points[..., :k], frame) - origin
+            periodic = torch.tensor(self.periodic, device=f.device)
+            # the nearest whole number of turns is taken off, so that wrapping changes nothing
+            turned = torch.where(periodic, (f - (f + 0.5).floor()) * TURN, f)
+            return torch.cat([turned, points[..., k:]], dim=-1)
 
-def rotated(batch: MicrostateBatch, matrices: Tensor) -> MicrostateBatch:
-    """Turn each microstate by its own matrix ``(B, k, k)``, or all by one ``(k, k)``.
+    def _origin(self, batch: MicrostateBatch) -> Tensor:
+        """Give the origin along the lattice, ``(B, 1, k)``: a phase, or a centre of mass along open directions."""
+        k = self.features.position
+        if not any(self.symmetry.translation):
+            return batch.points.new_zeros(len(batch), 1, k)
+        with torch.autocast(batch.points.device.type, enabled=False):
+            f = fractions(batch.points[..., :k], completed(self._cell(batch)))
+            waves = self._waves(batch, f)  # (B, S, k)
+            wave = (waves * self.phase_weights.T).sum(dim=1)
+            phase = torch.atan2(wave.imag, wave.real) / TURN
+            centre = (batch.particle_weights[:, None] @ f)[:, 0]
+            origin = torch.where(torch.tensor(self.periodic, device=f.device), phase, centre)
+            moved = torch.tensor(self.symmetry.translation, device=f.device)
+            return torch.where(moved, origin, torch.zeros_like(origin))[:, None]
 
-    Positions and vectors turn, scalars stay, and the lattice vectors of a cell turn with the positions.
+    def _waves(self, batch: MicrostateBatch, f: Tensor) -> Tensor:
+        """Give the first harmonic of each species along each direction, ``(B, S, k)`` complex."""
+        angle = f * TURN
+        return torch.complex(batch.weights @ angle.cos(), batch.weights @ angle.sin())
 
-    Examples
-    --------
-    >>> batch = MicrostateBatch.from_arrays([[[1.0, 0.0]]])
-    >>> rotated(batch, torch.tensor([[0.0, -1.0], [1.0, 0.0]])).points.tolist()
-    [[[0.0, 1.0]]]
-    """
-    features = batch.roles
-    turn = matrices.transpose(-1, -2)
-    with torch.autocast(batch.points.device.type, enabled=False):  # coordinates are never rounded to half precision
-        if features.d == features.position:
-            points = batch.points @ turn
-        else:
-            parts = [batch.points[..., group] @ turn for group in features.groups()]
-            scalars = batch.points[..., features.d - features.scalars :]
-            points = torch.cat([*parts, scalars], dim=-1)
-        cell = None if batch.cell is None else batch.cell @ turn
-    return MicrostateBatch(points, batch.weights, batch.features, cell)
+    def _fit_phase(self, batch: MicrostateBatch) -> None:
+        """Weigh the species so that the harmonic, whose phase is the origin, is as large as it can be."""
+        if self.n_species == 1:
+            return
+        f = fractions(batch.points[..., : self.features.position], completed(self._cell(batch)))
+        waves = self._waves(batch, f).to(torch.complex128)
+        product = torch.einsum("bsk,btk->kst", waves, waves.conj()).real
+        leading = torch.linalg.eigh(product).eigenvectors[..., -1]  # (k, S)
+        sign = leading.gather(1, leading.abs().argmax(dim=1, keepdim=True)).sign()
+        self.phase_weights.copy_(leading * sign)

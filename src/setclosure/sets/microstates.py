@@ -31,6 +31,11 @@ class MicrostateKind:
         The number of species, S.
     n_particles : int
         Particles of the largest training microstate, N. Models that read sets take any other number, too.
+    periodic : tuple of bool
+        Which lattice vectors of the cell are periodic, ``(k,)``; empty for microstates without a cell.
+    circular : tuple of bool
+        Which of the d features are angles in [-π, π), ``(d,)``; empty where none is. A decoder is told so of what it
+        sees.
 
     Examples
     --------
@@ -41,11 +46,28 @@ class MicrostateKind:
     features: Features
     n_species: int = 1
     n_particles: int = 1
+    periodic: tuple[bool, ...] = ()
+    circular: tuple[bool, ...] = ()
 
-    def __init__(self, features: Features | int, n_species: int = 1, n_particles: int = 1) -> None:
+    def __init__(
+        self,
+        features: Features | int,
+        n_species: int = 1,
+        n_particles: int = 1,
+        *,
+        periodic: Sequence[bool] = (),
+        circular: Sequence[bool] = (),
+    ) -> None:
         object.__setattr__(self, "features", as_features(features))
         object.__setattr__(self, "n_species", n_species)
         object.__setattr__(self, "n_particles", n_particles)
+        for name, given, n in (
+            ("periodic", periodic, self.features.position),
+            ("circular", circular, self.features.d),
+        ):
+            if given and len(given) != n:
+                raise MicrostateError(f"{name} has {len(given)} entries; expected {n}, or none.")
+            object.__setattr__(self, name, tuple(map(bool, given)) if any(given) else ())
 
     @property
     def n_features(self) -> int:
@@ -143,6 +165,12 @@ class MicrostateBatch:
     def n_species(self) -> int:
         """The number of species, S."""
         return self.weights.shape[1]
+
+    @property
+    def positions(self) -> Tensor:
+        """The positions of the particles, ``(B, N, k)``; all features if they have no roles or none is a position."""
+        k = self.roles.position
+        return self.points[..., :k] if k else self.points
 
     @property
     def mask(self) -> Tensor:
