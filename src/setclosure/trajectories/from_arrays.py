@@ -245,9 +245,7 @@ def _whole_species(row: Array, where: str) -> Array:
     return kinds
 
 
-def _per_particle(
-    values: Any, sizes: list[Array], there: list[list[Array | None]], what: str
-) -> list[list[Array]]:
+def _per_particle(values: Any, sizes: list[Array], there: list[list[Array | None]], what: str) -> list[list[Array]]:
     """Read one number for each particle of every frame, from values for all, for a trajectory or for a frame.
 
     Values that are not given for each frame belong to places; a frame of fewer particles has the first places, or those
