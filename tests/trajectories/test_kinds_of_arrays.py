@@ -133,11 +133,11 @@ def test_a_mask_elsewhere_is_refused_with_its_first_place(tmp_path, name, messag
 def test_what_netcdf_writes_for_nothing_is_refused(tmp_path):
     points = POINTS.astype(np.float32)
     points[2, 1, 3] = 9.96921e36
-    with pytest.raises(MicrostateError, match="trajectory 2, frame 1, particle 3 .* never written.*netCDF"):
+    with pytest.raises(MicrostateError, match=r"trajectory 2, frame 1, particle 3 .* never written.*netCDF"):
         made(tmp_path / "a.zarr", points)
-    with pytest.raises(MicrostateError, match="microstate 1, particle 3 .*netCDF"):
+    with pytest.raises(MicrostateError, match=r"microstate 1, particle 3 .*netCDF"):
         MicrostateBatch.from_arrays(points[2])
-    with pytest.raises(MicrostateError, match="trajectory 0, frame 2 has an observable .*netCDF"):
+    with pytest.raises(MicrostateError, match=r"trajectory 0, frame 2 has an observable .*netCDF"):
         made(tmp_path / "a.zarr", observables=np.where(Z == 2, FILL, Z))
 
 

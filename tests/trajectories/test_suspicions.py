@@ -80,7 +80,7 @@ def test_honest_motion_is_silent(silent, points):
 def test_an_angle_is_told_apart_from_a_box(tmp_path, silent):
     x = np.concatenate([walks(), (walks(0.3, d=1, seed=1) + np.pi) % (2 * np.pi) - np.pi], axis=-1)
     features, roles = ("x", "y", "theta"), ("position", "position", "scalar")
-    with pytest.warns(SetclosureWarning, match="'theta'.*looks like an angle.*cosine and sine"):
+    with pytest.warns(SetclosureWarning, match=r"'theta'.*looks like an angle.*cosine and sine"):
         made(tmp_path / "a.zarr", x, features=features, roles=roles)
     switch = np.random.default_rng(0).random((M, T, N, 1)) < 0.02
     silent(np.concatenate([walks(), switch], axis=-1), features=("x", "y", "on"), roles=roles)
@@ -88,7 +88,7 @@ def test_an_angle_is_told_apart_from_a_box(tmp_path, silent):
 
 def test_frames_that_are_all_the_same_object_are_told(tmp_path, silent):
     frame = walks()[0, 0]
-    with pytest.warns(SetclosureWarning, match="nothing changes in time.*append a copy"):
+    with pytest.warns(SetclosureWarning, match=r"nothing changes in time.*append a copy"):
         made(tmp_path / "a.zarr", [[frame] * T] * M)
     x = walks()
     x[:2] = x[:2, :1]

@@ -42,6 +42,8 @@ class ClosureEstimator:
         Changes of coordinates that neither law nor observable sees.
     weight_feature : int, optional
         The feature by which particles weigh; all weigh alike by default.
+    ignore_constant_features : bool
+        Whether features that never change in training are left out; they are refused by default.
     encoder, decoder, reconstruction : dict or str, optional
         Options of the method's parts, or other parts by ``name``.
     dynamics : dict or str, optional
@@ -75,6 +77,7 @@ class ClosureEstimator:
         bandwidth: float | None = None,
         symmetry: Symmetry = "none",
         weight_feature: int | None = None,
+        ignore_constant_features: bool | None = None,
         encoder: Part | EncoderConfig = None,
         decoder: Part | DecoderConfig = None,
         reconstruction: Part | ReconstructionConfig = None,
@@ -87,6 +90,7 @@ class ClosureEstimator:
             "closure_dim": closure_dim,
             "bandwidth": bandwidth,
             "weight_feature": weight_feature,
+            "ignore_constant_features": ignore_constant_features,
             "encoder": encoder,
             "decoder": decoder,
             "reconstruction": reconstruction,

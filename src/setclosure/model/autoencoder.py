@@ -56,7 +56,8 @@ class Autoencoder(nn.Module):
         if weight is not None and weight >= kind.n_features:
             raise ModelError(f"weight_feature is {weight}, but particles have features 0 to {kind.n_features - 1}.")
         raw = settings.encoder is not None and settings.encoder.raw
-        self.coordinates = Coordinates(kind.features, settings.symmetry, weight, identity=raw)
+        ignored = settings.bandwidth if settings.ignore_constant_features else None
+        self.coordinates = Coordinates(kind.features, settings.symmetry, weight, identity=raw, ignored_scale=ignored)
         self.ordered = settings.encoder is not None and settings.encoder.ordered
         """Whether the encoder reads a list instead of a set (see :attr:`EncoderConfig.ordered`)."""
         self.encoder = settings.encoder.build(kind, c) if settings.encoder else None

@@ -43,6 +43,9 @@ class ModelSettings(Settings):
     weight_feature: int | None = Field(
         None, ge=0, description="Feature by which particles weigh, such as 2, the grey level of pixels. null: alike."
     )
+    ignore_constant_features: bool = Field(
+        False, description="Whether features that never change in training are left out; they are refused by default."
+    )
     encoder: SerializeAsAny[EncoderConfig] | None = Field(None, description="Encoder; the method's by default.")
     decoder: SerializeAsAny[DecoderConfig] | None = Field(None, description="Decoder; the method's by default.")
     reconstruction: SerializeAsAny[ReconstructionConfig] | None = Field(

@@ -17,6 +17,9 @@ from setclosure.errors import MicrostateError, ModelError
 from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateBatch
 
+_ROUNDING = 8 * torch.finfo(torch.float32).eps
+"""A spread that is a smaller share of the size of a feature is nothing but rounding."""
+
 Symmetry = Literal["none", "translation", "euclidean"]
 """The changes of coordinates that neither the microscopic law nor the observable sees."""
 
@@ -40,6 +43,9 @@ class Coordinates(nn.Module):
         negative.
     identity : bool
         Whether particles stay as they are, for models that read features in the units of the data.
+    ignored_scale : float, optional
+        Features that never change in training are left out of what the model sees: they are zero for every particle,
+        and have this scale, by which the model leaves a bandwidth of the same size to them. By default they are refused.
 
     Examples
     --------
@@ -52,15 +58,24 @@ class Coordinates(nn.Module):
 
     shift: Tensor
     scale: Tensor
+    seen: Tensor
 
     def __init__(
-        self, features: Features, symmetry: Symmetry, weight_feature: int | None = None, identity: bool = False
+        self,
+        features: Features,
+        symmetry: Symmetry,
+        weight_feature: int | None = None,
+        identity: bool = False,
+        ignored_scale: float | None = None,
     ) -> None:
         super().__init__()
         self.features, self.symmetry = features, symmetry
         self.weight_feature, self.identity = weight_feature, identity
         self.register_buffer("shift", torch.zeros(features.d))
         self.register_buffer("scale", torch.ones(features.d))
+        self.ignored_scale = ignored_scale
+        if ignored_scale is not None:
+            self.register_buffer("seen", torch.ones(features.d))  # zero for a feature that is left out
 
     def fit(self, batch: MicrostateBatch) -> None:
         """Take shift and scale from a batch of training microstates.
@@ -70,7 +85,7 @@ class Coordinates(nn.Module):
         Raises
         ------
         ModelError
-            If a feature never changes.
+            If a feature never changes, or all particles of every microstate are at the same place.
         """
         if self.identity:
             return
@@ -85,14 +100,16 @@ class Coordinates(nn.Module):
             mean, variance = mean.clone(), variance.clone()
             for group in self.features.groups():
                 mean[group], variance[group] = 0.0, variance[group].mean()
-        tiny = ~(variance.sqrt() > 1e-12 * (1 + mean.abs()))  # NaN, too: there is no particle at all
-        if bool(tiny.any()):
-            constant = [self.features.names[i] for i in torch.nonzero(tiny).flatten().tolist()]
-            raise ModelError(
-                f"feature(s) {', '.join(constant)} of the particles never change in training; leave them out."
-            )
+        scale = variance.sqrt()
+        size = torch.where(weights[..., None] > 0, batch.points, 0.0).abs().amax(dim=(0, 1))
+        tiny = ~(scale > _ROUNDING * size + 1e-30)  # NaN, too: there is no particle at all
+        if bool(tiny.any()) and self.ignored_scale is None:
+            self._refuse(tiny, batch)
+        if self.ignored_scale is not None:
+            self.seen.copy_(~tiny)
+            scale = torch.where(tiny, torch.full_like(scale, self.ignored_scale), scale)
         self.shift.copy_(mean)
-        self.scale.copy_(variance.sqrt())
+        self.scale.copy_(scale)
 
     def forward(self, batch: MicrostateBatch) -> MicrostateBatch:
         """Give the batch in standard coordinates, and with the weights that the model sees.
@@ -105,7 +122,26 @@ class Coordinates(nn.Module):
         if self.identity:
             return batch
         batch = self._weighed(batch)
-        return batch.with_points((self._centred(batch) - self.shift) / self.scale)
+        points = (self._centred(batch) - self.shift) / self.scale
+        return batch.with_points(points if self.ignored_scale is None else points * self.seen)
+
+    def _refuse(self, tiny: Tensor, batch: MicrostateBatch) -> None:
+        """Say why features have no spread: they never change, or the particles of every microstate coincide."""
+        names = ", ".join(self.features.names[i] for i in torch.nonzero(tiny).flatten().tolist())
+        w = batch.particle_weights[..., None]
+        x = torch.where(w > 0, batch.points, torch.nan)[..., tiny]
+        moves = (x.nan_to_num(-torch.inf).amax((0, 1)) - x.nan_to_num(torch.inf).amin((0, 1))) > 0
+        if self.symmetry != "none" and bool(moves.any()):
+            raise ModelError(
+                f"the particles of every training microstate coincide in {names}: under symmetry '{self.symmetry}' the "
+                "centre of mass is taken off, and nothing but rounding is left. Such sets have no shape to learn; use "
+                "symmetry 'none' if their common place matters, or leave these features out "
+                "(model.ignore_constant_features)."
+            )
+        raise ModelError(
+            f"feature(s) {names} of the particles never change in training beyond rounding. Leave them out of the "
+            "data, or set model.ignore_constant_features: true (ignore_constant_features=True)."
+        )
 
     def _weighed(self, batch: MicrostateBatch) -> MicrostateBatch:
         if self.weight_feature is None:

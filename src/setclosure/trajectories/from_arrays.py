@@ -26,6 +26,10 @@ AS_GIVEN = ("points", "observables", "features", "roles", "context")
 """These are read part by part, so that nothing is copied whole."""
 
 
+COINCIDENT = 1e-14
+"""Particles coincide if they spread over a smaller share of their coordinate."""
+
+
 @dataclass(frozen=True)
 class Given:
     """The arrays that a user gave; see :meth:`setclosure.TrajectoryDataset.from_arrays` for each."""
@@ -200,7 +204,8 @@ def _warn_of_rounding(sets: list[list[Array]], features: Features) -> None:
     largest = np.max([np.abs(x).max(axis=0) for x in filled], axis=0)
     spread = np.sqrt(np.mean([x.var(axis=0) for x in filled], axis=0))
     spacing = np.spacing(largest.astype(np.float32))
-    for k in np.flatnonzero((spread > 0) & (spacing > ROUNDED * spread)):
+    coincide = spread <= COINCIDENT * largest  # all differences are rounding in double precision
+    for k in np.flatnonzero(~coincide & (spacing > ROUNDED * spread)):
         warnings.warn(
             f"feature {k} ('{features.names[k]}') of the particles reaches {largest[k]:.3g} and spreads over "
             f"{spread[k]:.3g} in a set, and data sets keep it in single precision, in steps of {spacing[k]:.2g}: "
