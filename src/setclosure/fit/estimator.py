@@ -16,6 +16,7 @@ from setclosure.errors import ModelError
 from setclosure.fit.settings import FitSettings
 from setclosure.fit.training import Training
 from setclosure.model.closure_model import ClosureModel
+from setclosure.model.observable_map import Transform
 from setclosure.model.specification import ModelSettings
 from setclosure.progress import progress_shown
 from setclosure.reconstruction.base import ReconstructionConfig
@@ -44,6 +45,10 @@ class ClosureEstimator:
         The feature by which particles weigh; all weigh alike by default.
     ignore_constant_features : bool
         Whether features that never change in training are left out; they are refused by default.
+    composition : bool
+        Whether the dynamics knows how many particles there are and the shares of the species.
+    observables : dict, optional
+        For an observable by name the transform by which the dynamics sees it: ``"log"`` or ``"logit"``.
     encoder, decoder, reconstruction : dict or str, optional
         Options of the method's parts, or other parts by ``name``.
     dynamics : dict or str, optional
@@ -78,6 +83,8 @@ class ClosureEstimator:
         symmetry: Symmetry = "none",
         weight_feature: int | None = None,
         ignore_constant_features: bool | None = None,
+        composition: bool | None = None,
+        observables: Mapping[str, Transform] | None = None,
         encoder: Part | EncoderConfig = None,
         decoder: Part | DecoderConfig = None,
         reconstruction: Part | ReconstructionConfig = None,
@@ -91,6 +98,8 @@ class ClosureEstimator:
             "bandwidth": bandwidth,
             "weight_feature": weight_feature,
             "ignore_constant_features": ignore_constant_features,
+            "composition": composition,
+            "observables": None if observables is None else dict(observables),
             "encoder": encoder,
             "decoder": decoder,
             "reconstruction": reconstruction,

@@ -34,6 +34,10 @@ class Prediction:
         Names and units of the o observables.
     time_unit : str
         Unit of the times.
+    composition : array or None
+        The numbers of the composition that change, ``(B, R, H + 1, K)``; None if the model predicts none.
+    composition_names : tuple of str
+        Their names.
     """
 
     times: np.ndarray
@@ -45,6 +49,8 @@ class Prediction:
     observable_names: tuple[str, ...] = ()
     observable_units: tuple[str, ...] = ()
     time_unit: str = ""
+    composition: np.ndarray | None = None
+    composition_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.status)

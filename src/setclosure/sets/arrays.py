@@ -129,7 +129,7 @@ def unmasked(x: Any, where: str) -> tuple[Any, Array | None]:
             f"{where}, particle {i} is masked in feature {int(np.argmax(mask[i]))} and has others: {x[i]}. A particle "
             "that is not there is masked in all features; leave out the frame, or fill in the number."
         )
-    return np.asarray(x.data)[~gone], ~gone
+    return np.asarray(x.data)[~gone], np.asarray(~gone)
 
 
 def read_sets(x: Any, largest: float) -> tuple[list[Array], list[Array | None]]:

@@ -44,8 +44,8 @@ class Coordinates(nn.Module):
     identity : bool
         Whether particles stay as they are, for models that read features in the units of the data.
     ignored_scale : float, optional
-        Features that never change in training are left out of what the model sees: they are zero for every particle,
-        and have this scale, by which the model leaves a bandwidth of the same size to them. By default they are refused.
+        The scale of features that never change in training, which the model sees as zero for every particle: that of
+        the bandwidth leaves a standard normal density to them. By default they are refused.
 
     Examples
     --------

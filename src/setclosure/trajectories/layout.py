@@ -223,13 +223,7 @@ class Trajectory:
             the trajectory (``index``) and the frame.
         """
         where = f"trajectory {index}"
-        for name, values in vars(self).items():
-            if np.ma.is_masked(values):
-                place = np.argwhere(np.ma.getmaskarray(values))[0].tolist()
-                raise MicrostateError(
-                    f"{where} has {name} that are masked, first at {place}; expected numbers. Frames may have fewer "
-                    "particles by counts."
-                )
+        _refuse_masked(vars(self), where)
         given = {k: np.asarray(v) for k, v in vars(self).items() if v is not None}
         T = len(given["times"]) if given["times"].ndim == 1 else 0
         _check_times(given["times"], where, layout.max_frames)
@@ -273,6 +267,16 @@ class Trajectory:
             _check_species(given["species"], there, layout.n_species, where)
             given["species"] = np.where(there, given["species"], 0)
         return {name: np.ascontiguousarray(given[name], dtype=dtype) for name, (_, dtype) in layout.arrays().items()}
+
+
+def _refuse_masked(given: dict[str, Any], where: str) -> None:
+    for name, values in given.items():
+        if np.ma.is_masked(values):
+            place = np.argwhere(np.ma.getmaskarray(values))[0].tolist()
+            raise MicrostateError(
+                f"{where} has {name} that are masked, first at {place}; expected numbers. Frames may have fewer "
+                "particles by counts."
+            )
 
 
 def _cells(cell: Array, k: int, where: str) -> Array:

@@ -107,8 +107,8 @@ def wrapped(features: Features, trajectories: Sequence[Trajectory]) -> str | Non
                 continue
             t, i, before, after, extent = found
             where = (
-                f"trajectory {m}: particle {i} jumps along '{features.names[column]}' from {before:.4g} in frame {t} to "
-                f"{after:.4g} in frame {t + 1}, as far as all particles reach ({extent:.4g})"
+                f"trajectory {m}: particle {i} jumps along '{features.names[column]}' from {before:.4g} in frame {t} "
+                f"to {after:.4g} in frame {t + 1}, as far as all particles reach ({extent:.4g})"
             )
             if any(abs(extent - turn) < 0.02 * turn for turn in _TURN.values()):
                 return (
@@ -116,8 +116,8 @@ def wrapped(features: Features, trajectories: Sequence[Trajectory]) -> str | Non
                     "instead, as a vector if it is a direction in the plane."
                 )
             return (
-                f"{where}. It looks like positions that are wrapped into a periodic box, whose jumps would be taken for "
-                "motion. Give the box: cell=[length, …], with 0 for a direction that is not periodic, or lattice "
+                f"{where}. It looks like positions that are wrapped into a periodic box, whose jumps would be taken "
+                "for motion. Give the box: cell=[length, …], with 0 for a direction that is not periodic, or lattice "
                 "vectors; or unwrap the positions."
             )
     return None
