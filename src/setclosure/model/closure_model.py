@@ -20,7 +20,7 @@ from setclosure.model.parts import ModelParts
 from setclosure.model.prediction import Prediction, worst_of
 from setclosure.model.range_check import RangeCheck
 from setclosure.model.specification import ModelSettings
-from setclosure.observables.registered import Observable, as_observable, get_observable
+from setclosure.observables.registered import Observable, as_observable, get_observable, require_no_padding
 from setclosure.seeds import torch_stream
 from setclosure.sets.coordinates import rotated, views
 from setclosure.sets.microstates import MicrostateBatch, as_microstates
@@ -72,7 +72,7 @@ class ClosureModel:
     ) -> None:
         self.settings, self.parts = settings, parts.eval().requires_grad_(False)
         self.history, self.seconds = history or {}, seconds or {}
-        self._observable = observable
+        self._observable, self._padding_tried = observable, False
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -131,6 +131,9 @@ class ClosureModel:
         batch, names = self._microstates(x), self.facts.observable_names
         function = self._registered() if self._observable is None else as_observable(self._observable, names)
         z = function(batch)
+        if not self._padding_tried:
+            require_no_padding(function, batch)
+            self._padding_tried = True
         if z.shape[1] != len(names):
             raise ModelError(f"the observable gave {z.shape[1]} numbers; this model was trained on {list(names)}.")
         return z

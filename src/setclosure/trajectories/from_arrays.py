@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from setclosure.errors import DatasetError, MicrostateError, SetclosureWarning
-from setclosure.observables.registered import Observable, as_observable
+from setclosure.observables.registered import Observable, as_observable, require_no_padding
 from setclosure.sets.arrays import FILL, plain, real_numbers, unmasked, whole_numbers
 from setclosure.sets.cell import cell_matrices
 from setclosure.sets.features import Features, as_features
@@ -351,7 +351,10 @@ def _observables(
     if known is not None:
         batch = MicrostateBatch.from_arrays(frames, **options)
         try:
-            return known(batch)
+            values = known(batch)
+            if m == 0:
+                require_no_padding(known, batch)
+            return values
         except Exception as error:  # of a user's function: any
             says = "" if isinstance(error, MicrostateError) else f"'{known.name}' stopped with {type(error).__name__}: "
             empty = [t for t, x in enumerate(frames) if not len(x)]
