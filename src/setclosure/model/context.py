@@ -54,7 +54,7 @@ def read_context(given: Any, names: tuple[str, ...], B: int, T: int) -> Tensor:
         values = _array(given, len(names), B, T)
     if not np.isfinite(values).all():
         raise ModelError("the context holds NaN or infinite numbers; expected finite ones.")
-    return torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
+    return torch.as_tensor(np.array(values), dtype=torch.float32)  # a copy: what is given may be read-only
 
 
 def as_numbers(given: Any, what: str) -> np.ndarray[Any, Any]:
