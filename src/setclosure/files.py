@@ -20,6 +20,9 @@ import numpy as np
 
 from setclosure.errors import DamagedFileError, StorageError
 
+_NO_FLUSH = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.ENOSYS}
+"""File systems of networks and of some machines answer so if they cannot flush a folder; its files are flushed."""
+
 
 @contextlib.contextmanager
 def storage_errors(path: str | Path) -> Iterator[None]:
@@ -92,12 +95,24 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def flush(path: str | Path) -> None:
-    """Wait until a file or folder would survive a power cut; nothing is done where the system cannot, as Windows."""
+    """Wait until a file or folder would survive a power cut; nothing is done where the system cannot.
+
+    Windows cannot, and some file systems cannot for folders.
+    """
     if os.name == "nt":
         return
-    handle = os.open(path, os.O_RDONLY)
+    is_folder = os.path.isdir(path)
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        if is_folder:
+            return
+        raise
     try:
         os.fsync(handle)
+    except OSError as error:
+        if not (is_folder and error.errno in _NO_FLUSH):
+            raise
     finally:
         os.close(handle)
 

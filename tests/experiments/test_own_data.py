@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -138,7 +139,10 @@ def test_predict_takes_the_context_and_given_observables(place, whole, sc, monke
     arguments = ["predict", "run", "--initial", "x0.npz", "--steps", 4, "--out", "future.npz"]
     assert "trained with the context temperature" in sc(*arguments)[2]
     assert "reads name=number" in sc(*arguments, "--context", "temperature")[2]
-    assert "the context has ['heat']" in sc(*arguments, "--context", "heat=1")[2]
+    assert (
+        "--context names heat, and this model was trained with the context temperature"
+        in sc(*arguments, "--context", "heat=1")[2]
+    )
     assert not (place / "future.npz").exists()
     status, out, _ = sc(*arguments, "--context", "temperature=1.0")
     assert status == 0
@@ -189,8 +193,8 @@ def test_several_seeds_have_mean_and_deviation_and_the_naive_predictions_have_no
 
 
 def test_tests_that_a_list_encoder_cannot_read_are_left_out_and_if_none_is_left_that_is_told(tmp_path):
-    for name, n in (("train", 6), ("same", 6), ("more", 7)):
-        points = np.random.default_rng(n).normal(size=(4, 5, n, 2))
+    for seed, (name, n) in enumerate((("train", 6), ("same", 6), ("more", 7))):
+        points = np.random.default_rng(seed).normal(size=(4, 5, n, 2))
         TrajectoryDataset.from_arrays(tmp_path / f"{name}.zarr", points, "extension", times=range(5))
     small = {"encoder": {"width": 8}, "decoder": {"hidden": 8, "depth": 1}}
     data = {"train": "train.zarr", "tests": {"same": "same.zarr", "more": "more.zarr"}}
@@ -359,3 +363,163 @@ def test_a_stored_configuration_means_the_same_when_a_default_changes(place, who
     assert stored == before
     assert fresh["training"]["stage_two"]["learning_rate"] == 2 * before["training"]["stage_two"]["learning_rate"]
     assert fresh["model"]["decoder"] != before["model"]["decoder"]
+
+
+# ── words of the user's own ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_tests_have_labels_and_sentences_and_a_run_has_the_name_of_its_data(tmp_path):
+    flock(tmp_path / "train.zarr", [0.5, 0.8, 1.1], 0, name="starlings", description="Birds over Rome.")
+    flock(tmp_path / "hot.zarr", [2.0, 2.1], 1)
+    test = {"path": "hot.zarr", "label": "Hotter days", "sentence": "temperatures above all of training"}
+    path = configuration(tmp_path / "my.yaml", {"train": "train.zarr", "tests": {"hot": test}}, name="")
+    run = pipeline.train(load_study(path), None, tmp_path / "run")
+    assert (run.facts["name"], run.facts["description"]) == ("starlings", "Birds over Rome.")
+    assert run.facts["tests"] == {"hot": {"label": test["label"], "sentence": test["sentence"]}}
+    with pytest.raises(ConfigurationError, match=r"data\.train\.label: unknown key"):
+        load_study(path, ["data.train={path: train.zarr, label: x}"])
+
+
+# ── the same trajectories in other files ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("where", ["tests", "validation"])
+def test_trajectories_that_a_model_is_fitted_to_are_found_in_other_files(tmp_path, where):
+    flock(tmp_path / "train.zarr", [0.5, 0.8, 1.1], 0)
+    flock(tmp_path / "mixed.zarr", [0.5, 0.8, 1.2], 0)  # the first two are those of training
+    flock(tmp_path / "other.zarr", [0.9, 1.2], 5)
+    data = {"train": "train.zarr", "tests": {"held out": "other.zarr"}}
+    data |= {"tests": {"mixed": "mixed.zarr"}} if where == "tests" else {"validation": "mixed.zarr"}
+    study = load_study(configuration(tmp_path / "my.yaml", data))
+    name = "mixed" if where == "tests" else "validation"
+    with pytest.raises(DatasetError, match=rf"trajectory 0 of '{name}' .*mixed.zarr.* is trajectory 0 of 'train'"):
+        study.open(None)
+
+
+def test_a_copy_may_give_other_stretches_of_time(tmp_path):
+    flock(tmp_path / "long.zarr", [1.0, 1.2], 0, lengths=(40,))
+    shutil.copytree(tmp_path / "long.zarr", tmp_path / "copy.zarr")
+    data = {
+        "train": {"path": "long.zarr", "frames": [0, 20]},
+        "tests": {"later": {"path": "copy.zarr", "frames": [20, 40]}},
+    }
+    path = configuration(tmp_path / "my.yaml", data)
+    load_study(path).open(None)
+    with pytest.raises(DatasetError, match=r"trajectory 0 of 'later' .* is trajectory 0 of 'train'"):
+        load_study(path, [f"data.tests.later={{path: {tmp_path / 'copy.zarr'}, frames: [19, 40]}}"]).open(None)
+
+
+# ── moved folders ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def movable(tmp_path):
+    """A folder with data and a trained run, which has been moved."""
+    flock(tmp_path / "old" / "data" / "train.zarr", [0.5, 0.8, 1.1], 0)
+    flock(tmp_path / "old" / "data" / "hot.zarr", [2.0, 2.1], 1)
+    data = {"train": "data/train.zarr", "tests": {"hot": "data/hot.zarr"}}
+    path = configuration(tmp_path / "old" / "my.yaml", data)
+    pipeline.train(load_study(path), None, tmp_path / "old" / "run")
+    (tmp_path / "old").rename(tmp_path / "new")
+    return tmp_path / "new"
+
+
+def test_a_run_that_was_moved_with_its_data_is_evaluated_and_resumed(movable, sc):
+    status, out, err = sc("evaluate", movable / "run")
+    assert status == 0, err
+    assert "skill" in out
+    facts = Run(movable / "run").facts["data"]["hot"]
+    assert facts["path"] == str(movable / "data" / "hot.zarr")
+    assert facts["relative"] == "../data/hot.zarr"
+    assert facts["n_trajectories"] == 2
+    status, _, err = sc("run", movable / "my.yaml", "--out", movable / "run", "--resume")
+    assert status == 0, err
+    assert load_study(movable / "run" / "config.yaml").data.train.path == str(movable / "data" / "train.zarr")
+
+
+def test_data_that_were_moved_alone_are_named_and_their_fingerprints_decide(movable, sc):
+    shutil.move(movable / "data" / "hot.zarr", movable / "elsewhere.zarr")
+    status, _, err = sc("evaluate", movable / "run")
+    assert status == 2
+    assert "where the data 'hot' of" in err
+    assert "--data-path 'hot=PATH'" in err
+    status, _, err = sc("evaluate", movable / "run", "--data-path", f"hot={movable / 'data' / 'train.zarr'}")
+    assert status == 2  # other data
+    status, _, err = sc("evaluate", movable / "run", "--data-path", f"hot={movable / 'elsewhere.zarr'}")
+    assert status == 0, err
+    wrong = {"cold=x.zarr": "no data called cold; this configuration has: train, hot", "x": "--data-path reads name="}
+    for given, said in wrong.items():
+        status, _, err = sc("evaluate", movable / "run", "--data-path", given)
+        assert status == 2
+        assert said in err
+
+
+def test_other_data_at_the_old_place_are_refused(movable, sc):
+    shutil.rmtree(movable / "data" / "hot.zarr")
+    flock(movable / "data" / "hot.zarr", [2.0, 2.1], 7)
+    status, _, err = sc("evaluate", movable / "run")
+    assert status == 2
+    assert "hot: was" in err
+    path = configuration(movable / "my.yaml", {"train": "data/train.zarr", "tests": {"hot": "data/hot.zarr"}})
+    status, _, err = sc("run", path, "--out", movable / "run", "--resume")
+    assert status == 2
+    assert "hot: was" in err
+
+
+# ── predictions from files ───────────────────────────────────────────────────────────────────────────────────────
+
+PYTHON = ("context=", "observables=", "species=", "MicrostateBatch", "load(", "samples at 1")
+
+
+def predicted(sc, run, arrays, *options, out="o.npz"):
+    path = run.parent / "x0.npz"
+    np.savez(path, **arrays)
+    return sc("predict", run, "--initial", path, "--steps", 2, "--out", run.parent / out, *options)
+
+
+def test_what_a_prediction_lacks_is_told_in_the_words_of_the_command_line(place, whole, sc):
+    x = trajectory(1.0, np.arange(2) * 0.1, 0)[:1]
+    given = {"points": x, "observables": observables_of(x)}
+    hot = ("--context", "temperature=1.0")
+    cases = [
+        (given, (), "trained with the context temperature: give --context temperature=…"),
+        (given, ("--context", "heat=1"), "give --context temperature=…"),
+        ({"points": x}, hot, "as an array 'observables' (B, 2) beside 'points', in a .npz file."),
+        (given, (*hot, "--samples", 3), "leave --samples out"),
+        (given | {"points": x[..., :3]}, hot, "particles of 3 features; this model was trained on 4: x, y, vx, vy."),
+    ]
+    for arrays, options, said in cases:
+        status, _, err = predicted(sc, place / "run", arrays, *options)
+        assert status == 2
+        assert said in err
+        assert not any(word in err for word in PYTHON), err
+    assert predicted(sc, place / "run", given, *hot)[0] == 0
+
+
+@pytest.mark.parametrize("ending", ["csv", "nc", "parquet"])
+def test_the_ending_of_the_file_says_its_form(place, whole, sc, ending):
+    x = trajectory(1.0, np.arange(2) * 0.1, 0)[:1]
+    given = {"points": x, "observables": observables_of(x)}
+    status, _, _ = predicted(sc, place / "run", given, "--context", "temperature=1", out=f"p.{ending}")
+    assert status == 0
+    start = (place / f"p.{ending}").read_bytes()[:4]
+    assert start == {"csv": b"star", "nc": b"CDF\x02", "parquet": b"PAR1"}[ending]
+    status, _, err = predicted(sc, place / "run", given, "--context", "temperature=1", out="p.doc")
+    assert status == 2
+    assert "expected one of .npz, .csv, .nc, .parquet" in err
+
+
+def test_species_that_a_file_does_not_say_are_asked_for_and_one_may_be_lacking(tmp_path, sc):
+    points, kinds = np.random.default_rng(0).normal(size=(4, 5, 6, 2)), np.array([0, 0, 0, 1, 1, 1])
+    data = TrajectoryDataset.from_arrays(
+        tmp_path / "a.zarr", points, np.zeros((4, 5)), times=range(5), species=kinds, species_names=["A", "B"]
+    )
+    from tests.model.fits import small
+
+    small().fit(data, progress=False).save(tmp_path / "model")
+    x0 = {"points": points[:1, 0], "observables": np.zeros((1, 1))}
+    status, _, err = predicted(sc, tmp_path / "model", x0)
+    assert status == 2
+    assert "this model has 2: A, B. Give a .npz with the arrays 'points' and 'species' (0 … 1)." in err
+    assert predicted(sc, tmp_path / "model", x0 | {"species": kinds[None]})[0] == 0
+    assert predicted(sc, tmp_path / "model", x0 | {"species": 0 * kinds[None]})[0] == 0  # no particle of B

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.model.fits import own_data, small, spread
 
 from setclosure.model import autoencoder
 from setclosure.model.range_check import RangeCheck, TrainingRange
@@ -106,3 +107,25 @@ def test_a_limit_is_the_larger_of_that_of_first_frames_and_that_of_all():
     assert 400 <= region.limits[1] <= 500  # starts at 600 … 1000 against 100 … 500
     assert (region.reference > 0).sum() >= 256
     assert region.check(torch.tensor([[0.0], [2000.0]]), torch.zeros(2)).inside.tolist() == [True, False]
+
+
+def test_one_training_trajectory_is_not_enough_to_say(tmp_path):
+    for M, validation in ((2, None), (1, own_data(tmp_path / "v.zarr", M=2))):
+        data = own_data(tmp_path / f"{M}.zarr", M=M)
+        model = small().fit(data, validation, observable=spread, progress=False)
+        check = model.check(data.first(np.array([0])))
+        assert np.isnan(check.distance_limit)
+        assert check.inside.all()  # nothing says that it is outside
+        assert "one training trajectory is not enough to say" in check.message(0)
+        far = model.check(1e3 * np.random.default_rng(0).normal(size=(6, 2)))
+        assert "OUTSIDE" in far.message(0)  # the decoder alone can tell
+        assert "nan" not in far.message(0)
+
+
+def test_two_training_trajectories_have_a_limit(tmp_path):
+    model = small().fit(
+        own_data(tmp_path / "a.zarr", M=2), own_data(tmp_path / "v.zarr", M=2), observable=spread, progress=False
+    )
+    check = model.check(np.random.default_rng(0).normal(size=(6, 2)))
+    assert check.distance_limit > 0
+    assert "limit" in check.message(0)

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from tests.model.fits import own_data, small
 
 from setclosure.errors import ConfigurationError, MicrostateError
 from setclosure.observables.pair_energy import pair_energy_of_points
 from setclosure.observables.registered import as_observable, get_observable
 from setclosure.registry import register
 from setclosure.sets.microstates import MicrostateBatch
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 
 def test_padding_permutations_and_masses_do_not_change_the_pair_energy():
@@ -78,3 +83,58 @@ def test_a_registered_name_without_components_is_one_number():
     known = get_observable("count_of_test")
     assert (known.components, known.units) == (("count_of_test",), ("",))
     assert known([np.zeros((4, 2)), np.zeros((0, 2))]).tolist() == [[4.0], [0.0]]
+
+
+# ── padding ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def careless(microstates):
+    """The spread over all places, those of padding included."""
+    return microstates.points.std(dim=1, correction=0).mean(dim=1)
+
+
+def readme_spread(microstates):
+    """The function in the README."""
+    return microstates.standard_deviation().mean(dim=1)
+
+
+def of_weights(microstates):
+    """Numbers that only sets without padding have."""
+    whole = bool(microstates.mask.all())
+    return 1 / microstates.weights.amin(dim=(1, 2)) if whole else microstates.points.new_zeros(len(microstates))
+
+
+SETS = [[np.random.default_rng(t).normal(size=(n, 2)) for t, n in enumerate((5, 9, 3))] for _ in range(2)]
+
+
+def test_the_spread_of_the_readme_is_that_of_each_set_also_in_ragged_data(tmp_path):
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    assert inspect.getsource(readme_spread).splitlines()[-1] in text
+    data = TrajectoryDataset.from_arrays(tmp_path / "a.zarr", SETS, readme_spread, times=range(3))
+    assert np.allclose(data.observables()[0][:, 0], [x.std(axis=0).mean() for x in SETS[0]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("function", "said"), [(careless, "it is "), (of_weights, "it is .0.0. and not ")])
+@pytest.mark.parametrize("sets", [SETS, [[x[0], x[0]] for x in SETS]])
+def test_an_observable_that_depends_on_padding_is_refused_when_it_is_first_used(tmp_path, function, said, sets):
+    T = len(sets[0])
+    with pytest.raises(MicrostateError, match=f"'{function.__name__}' depends on padding: with 3 .*{said}.*mask"):
+        TrajectoryDataset.from_arrays(tmp_path / "a.zarr", sets, function, times=range(T))
+    assert not (tmp_path / "a.zarr").exists()
+
+
+def test_a_model_tries_its_observable_once(tmp_path):
+    data = own_data(tmp_path / "a.zarr")
+    calls = []
+
+    def counted(microstates):
+        calls.append(microstates.points.shape[1])
+        return readme_spread(microstates)
+
+    model = small().fit(data, observable=counted, progress=False)
+    model.observe(data.first(np.array([0])))
+    model.observe(data.first(np.array([0])))
+    assert calls == [6, 6, 9, 6]
+    model = small().fit(data, observable=careless, progress=False)
+    with pytest.raises(MicrostateError, match="depends on padding"):
+        model.observe(data.first(np.array([0])))

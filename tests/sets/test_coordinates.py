@@ -13,6 +13,7 @@ from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.sets.symmetry import random_orthogonal, rotated, views
 
 ROLES = Features(position=2, vectors=1, scalars=1)
+RNG = np.random.default_rng(7)
 
 
 def particles(seed=0, B=4, N=9):
@@ -214,3 +215,34 @@ def test_identity_coordinates_change_nothing():
     coordinates.fit(batch)
     assert coordinates(batch) is batch
     assert coordinates.scale.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_feature_that_is_a_tenth_everywhere_is_refused_although_single_precision_rounds_it():
+    x = RNG.normal(size=(50, 7, 3))
+    x[..., 2] = 0.1
+    for symmetry in ("none", "translation"):
+        with pytest.raises(ModelError, match=r"z of the particles never change.*ignore_constant_features"):
+            Coordinates(Features(3), symmetry).fit(MicrostateBatch.from_arrays(x))
+    x[..., 2] += 1e-3 * RNG.normal(size=(50, 7))  # small, and no rounding
+    Coordinates(Features(3), "translation").fit(MicrostateBatch.from_arrays(x))
+
+
+def test_a_constant_feature_is_left_out_when_asked():
+    x = RNG.normal(size=(50, 7, 3))
+    x[..., 1] = 0.1
+    coordinates = Coordinates(Features(3), "none", ignored_scale=0.05)
+    coordinates.fit(MicrostateBatch.from_arrays(x))
+    other = x.copy()
+    other[..., 1] = 8.0
+    seen, also = (coordinates(MicrostateBatch.from_arrays(sets)).points for sets in (x, other))
+    assert torch.equal(seen, also)
+    assert not seen[..., 1].any()
+    assert torch.allclose(seen[..., [0, 2]].std(dim=(0, 1)), torch.ones(2), atol=0.01)
+    assert coordinates.scale[1] == pytest.approx(0.05)
+
+
+def test_particles_that_coincide_in_every_set_have_a_sentence_of_their_own():
+    x = np.repeat(RNG.normal(size=(20, 1, 2)), 5, axis=1)
+    with pytest.raises(ModelError, match=r"particles of every training microstate coincide in x, y.*centre of mass"):
+        Coordinates(Features(2), "translation").fit(MicrostateBatch.from_arrays(x))
+    Coordinates(Features(2), "none").fit(MicrostateBatch.from_arrays(x))

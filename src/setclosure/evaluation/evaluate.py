@@ -149,8 +149,9 @@ def evaluate(
     """
     rollouts = roll_out(model, data)
     dynamics = model.parts.dynamics
-    training: Range = (_observed(model, dynamics.low), _observed(model, dynamics.high))
-    scale = _observed(model, dynamics.scale) if len(data.observable_names) > 1 else np.ones(1)
+    seen = model.facts.observable_map
+    training: Range = (seen.inverse(_observed(model, dynamics.low)), seen.inverse(_observed(model, dynamics.high)))
+    scale = _scale(model) if len(data.observable_names) > 1 else np.ones(1)
     errors = relative_errors([z[1:] for z in rollouts.truth], [z[1:] for z in rollouts.mean])
     simple: dict[str, list[Array]] = {name: [] for name in NAIVE}
     for times, truth, context in zip(rollouts.times, rollouts.truth, rollouts.context, strict=True):
@@ -201,6 +202,12 @@ def _skill(mse: float, of_naive: dict[str, float]) -> float:
 def _observed(model: ClosureModel, buffer: object) -> Array:
     n = model.parts.dynamics.n_observables
     return np.asarray(buffer[:n].double().numpy())  # type: ignore[index]
+
+
+def _scale(model: ClosureModel) -> Array:
+    """Give the training standard deviations of the observables, ``(o,)``."""
+    seen, scale = model.facts.observable_map, _observed(model, model.parts.dynamics.scale)
+    return np.array([s if f == "none" else sd for s, f, sd in zip(scale, seen.transforms, seen.spreads, strict=True)])
 
 
 def _closures(model: ClosureModel, data: TrajectoryDataset) -> Array:

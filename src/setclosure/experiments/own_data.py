@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from setclosure.errors import ConfigurationError
-from setclosure.experiments.study import TRAIN, VALIDATION, Datasets, Study
+from setclosure.errors import ConfigurationError, DatasetError
+from setclosure.experiments.study import TRAIN, VALIDATION, Datasets, Study, Words
 from setclosure.registry import register
 from setclosure.settings import OptionsError, Settings
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -52,6 +53,13 @@ class DataSource(Settings):
         return self.frames[0] < other.frames[1] and other.frames[0] < self.frames[1]
 
 
+class DataOfTest(DataSource):
+    """The data of a test, and words for it."""
+
+    label: str = Field("", description="Name of the test in tables and the report; its key by default.")
+    sentence: str = Field("", description="A phrase that says what is tested, for the report.")
+
+
 class DataSettings(Settings):
     """The section ``data``: what a model is fitted to, and what it is tested on."""
 
@@ -59,7 +67,7 @@ class DataSettings(Settings):
     validation: DataSource | None = Field(
         None, description="Validation trajectories; by default a fifth of the training trajectories."
     )
-    tests: dict[str, DataSource] = Field(min_length=1, description="Test trajectories, by names of your own.")
+    tests: dict[str, DataOfTest] = Field(min_length=1, description="Test trajectories, by names of your own.")
     allow_unfinished: bool = Field(False, description="Whether data of which only a part was committed may be used.")
 
     @model_validator(mode="after")
@@ -94,11 +102,82 @@ class OwnDataStudy(Study):
             raise ConfigurationError("this configuration names its data in the section 'data'; leave --data out.")
         unfinished = self.data.allow_unfinished
         validation = self.data.validation
-        return Datasets(
+        opened = Datasets(
             self.data.train.open(unfinished),
             None if validation is None else validation.open(unfinished),
             {name: source.open(unfinished) for name, source in self.data.tests.items()},
         )
+        _require_nothing_shared(opened)
+        return opened
+
+    def title(self, data: TrajectoryDataset) -> tuple[str, str]:
+        """Give name and description of the run, by default those of the training data."""
+        return self.name or data.layout.name, self.description or data.layout.description
+
+    def test_words(self, test: str) -> Words:
+        """Give label and explanation of a test, as the configuration has them."""
+        source = self.data.tests[test]
+        return Words(source.label or test, source.sentence)
+
+    def identity(self) -> dict[str, Any]:
+        """Give the configuration without the places of the data, which are known by their fingerprints."""
+        values = self.model_dump(mode="json")
+        for source in _sources(values["data"]).values():
+            del source["path"]
+        return values
+
+    def located(self, folder: Path, known: Mapping[str, Any], given: Mapping[str, Path]) -> OwnDataStudy:
+        """Give the study with the places where its data are now."""
+        values = self.model_dump(mode="json")
+        sources = _sources(values["data"])
+        unknown = sorted(set(given) - set(sources))
+        if unknown:
+            raise ConfigurationError(
+                f"there are no data called {', '.join(unknown)}; this configuration has: {', '.join(sources)}."
+            )
+        for name, source in sources.items():
+            if name in given:
+                source["path"] = str(Path(given[name]).resolve())
+            elif not Path(source["path"]).exists():
+                beside = folder / known.get(name, {}).get("relative", source["path"])
+                if not beside.exists():
+                    raise DatasetError(
+                        f"there is no data set at {source['path']}, where the data '{name}' of {folder} were. Say "
+                        f"where they are now: --data-path '{name}=PATH'."
+                    )
+                source["path"] = str(beside.resolve())
+        return type(self).parse(values)
+
+
+def _sources(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give the sources of a section ``data`` by name."""
+    tests: dict[str, dict[str, Any]] = section["tests"]
+    fitted = {name: section[name] for name in (TRAIN, VALIDATION) if section[name] is not None}
+    return fitted | tests
+
+
+def _require_nothing_shared(opened: Datasets) -> None:
+    """Refuse a test, or validation data, with frames that a model is fitted to, in whatever files they are.
+
+    Raises
+    ------
+    DatasetError
+        If a trajectory of one has the content of a trajectory of the other, and the stretches of time overlap.
+    """
+    named = list(opened.named().items())
+    n_fitted = 1 if opened.validation is None else 2
+    for i, (name, data) in enumerate(named[:n_fitted]):
+        known: dict[bytes, list[tuple[int, int, int]]] = {}
+        for m, (digest, first, last) in enumerate(data.contents()):
+            known.setdefault(digest, []).append((m, first, last))
+        for other, of_other in named[i + 1 :]:
+            for k, (digest, first, last) in enumerate(of_other.contents()):
+                for m, begin, end in known.get(digest, []):
+                    if digest and first < end and begin < last:
+                        raise DatasetError(
+                            f"trajectory {k} of '{other}' ({of_other.path}) is trajectory {m} of '{name}' "
+                            f"({data.path}): a model must be tested on what it was not fitted to. Leave it out of one."
+                        )
 
 
 def _no_test_name(name: str) -> str:

@@ -6,7 +6,7 @@ Each can be resumed where it was stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -181,10 +181,12 @@ def train(
     return run
 
 
-def evaluate(folder: Path, data: Path | None) -> dict[str, Any]:
+def evaluate(folder: Path, data: Path | None, places: Mapping[str, Path] | None = None) -> dict[str, Any]:
     """Evaluate every seed of a run on its tests; write and return ``metrics.json``.
 
-    A test of another number of particles is left out if the encoder reads a list of a fixed length.
+    A test of another number of particles is left out if the encoder reads a list of a fixed length. Data that the
+    configuration names may have been moved together with the run folder, or are where ``places`` says by their names:
+    their fingerprints decide whether they are those of the run.
 
     Raises
     ------
@@ -194,7 +196,7 @@ def evaluate(folder: Path, data: Path | None) -> dict[str, Any]:
         If data are missing or unfinished.
     """
     run = Run(folder)
-    datasets = open_data(run.study, data)
+    datasets = open_data(run.study.located(run.folder, run.facts["data"], places or {}), data)
     run.use_data(datasets)
     naive = NaivePredictions.of(datasets.train)
     per_seed = [_evaluate_seed(run, seed, datasets, naive) for seed in run.study.seeds]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import statistics
 from pathlib import Path
@@ -67,17 +69,20 @@ class Run:
             for seed in run.folder.glob("seed-*"):
                 shutil.rmtree(seed)
             return cls._new(study, folder)
-        before = None if run is None else run.study.model_dump(mode="json")
+        before = None if run is None else run.study.identity()
         new = claim(
             f"{folder} holds a run",
             before,
-            study.model_dump(mode="json"),
+            study.identity(),
             resume=resume,
             remedy="Use that configuration, or choose another folder.",
         )
         if run is None or new:
             return cls._new(study, folder)
         if is_first_process():
+            if run.study != study:  # its data are elsewhere now; their fingerprints decide
+                save_study(study, folder / "config.yaml")
+                run = cls(folder)
             run.update(resumed=[*run.facts.get("resumed", []), provenance()])
         return run
 
@@ -147,7 +152,10 @@ class Run:
             If the run was trained on other ones.
         """
         named = datasets.named()
-        now = {name: {"fingerprint": data.fingerprint, "path": str(data.path)} for name, data in named.items()}
+        now = {
+            name: {"fingerprint": data.fingerprint, "path": str(data.path), **self._relative(data.path)}
+            for name, data in named.items()
+        }
         known = self.facts["data"]
         both = [name for name in now if name in known]
         claim(
@@ -156,9 +164,12 @@ class Run:
             {name: now[name]["fingerprint"] for name in both},
             remedy="Give the data that the run was trained on, or train a new run.",
         )
-        facts = {name: now[name] | _sizes(data) for name, data in named.items() if name not in both}
+        facts = {name: now[name] | (known[name] if name in both else _sizes(named[name])) | now[name] for name in now}
         layout, study = datasets.train.layout, self.study
+        title, description = study.title(datasets.train)
         self.update(
+            name=title,
+            description=description,
             data=known | facts,
             stochastic=study.model.dynamics.build(1, 1).stochastic,
             observables=[
@@ -174,6 +185,12 @@ class Run:
             ],
             tests={name: vars(study.test_words(name)) for name in datasets.tests},
         )
+
+    def _relative(self, path: Path) -> dict[str, str]:
+        """Give the place of data as seen from the run folder, so that both can be moved together."""
+        with contextlib.suppress(ValueError):  # on another drive there is none
+            return {"relative": os.path.relpath(path.resolve(), self.folder.resolve())}
+        return {}
 
 
 def _sizes(data: TrajectoryDataset) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from pydantic import Field, NonNegativeInt, field_validator
 
-from setclosure.errors import DatasetError
+from setclosure.errors import ConfigurationError, DatasetError
 from setclosure.fit.settings import FitSettings
 from setclosure.model.closure_model import ClosureModel
 from setclosure.model.specification import ModelSettings
@@ -98,6 +99,39 @@ class Study(PartConfig):
             If data are missing, unfinished, or not those of this study.
         """
         raise NotImplementedError(f"{type(self).__name__} does not say where its data are")
+
+    def title(self, data: TrajectoryDataset) -> tuple[str, str]:
+        """Give name and description of a run that is trained on ``data``, for people."""
+        return self.name or self.part_name.replace("_", " "), self.description
+
+    def identity(self) -> dict[str, Any]:
+        """Give what must be equal for a run to go on, as JSON values."""
+        return self.model_dump(mode="json")
+
+    def located(self, folder: Path, known: Mapping[str, Any], given: Mapping[str, Path]) -> Study:
+        """Give the study with the places where its data are now.
+
+        Parameters
+        ----------
+        folder : Path
+            The run folder.
+        known : mapping
+            Name → what ``run.json`` says of the data, with ``relative``, their place as seen from the run folder.
+        given : mapping
+            Name → place, for data that are elsewhere now.
+
+        Raises
+        ------
+        ConfigurationError
+            If a place is given and the configuration names no such data.
+        DatasetError
+            If data are neither where they were nor where they lay beside the run folder.
+        """
+        if given:
+            raise ConfigurationError(
+                "this study simulates its data: give their folder with --data, and no --data-path."
+            )
+        return self
 
     def test_words(self, test: str) -> Words:
         """Give label and explanation of a test."""

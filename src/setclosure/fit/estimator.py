@@ -16,6 +16,7 @@ from setclosure.errors import ModelError
 from setclosure.fit.settings import FitSettings
 from setclosure.fit.training import Training
 from setclosure.model.closure_model import ClosureModel
+from setclosure.model.observable_map import Transform
 from setclosure.model.specification import ModelSettings, SymmetrySettings
 from setclosure.observables.registered import as_observable
 from setclosure.progress import progress_shown
@@ -49,6 +50,12 @@ class ClosureEstimator:
         Harmonics of a periodic coordinate that the encoder sees, in a cell; 2 by default.
     weight_feature : int, optional
         The feature by which particles weigh; all weigh alike by default.
+    ignore_constant_features : bool
+        Whether features that never change in training are left out; they are refused by default.
+    composition : bool
+        Whether the dynamics knows how many particles there are and the shares of the species.
+    observables : dict, optional
+        For an observable by name the transform by which the dynamics sees it: ``"log"`` or ``"logit"``.
     encoder, decoder, reconstruction : dict or str, optional
         Options of the method's parts, or other parts by ``name``.
     dynamics : dict or str, optional
@@ -84,6 +91,9 @@ class ClosureEstimator:
         views: int | None = None,
         harmonics: int | None = None,
         weight_feature: int | None = None,
+        ignore_constant_features: bool | None = None,
+        composition: bool | None = None,
+        observables: Mapping[str, Transform] | None = None,
         encoder: Part | EncoderConfig = None,
         decoder: Part | DecoderConfig = None,
         reconstruction: Part | ReconstructionConfig = None,
@@ -98,6 +108,9 @@ class ClosureEstimator:
             "views": views,
             "harmonics": harmonics,
             "weight_feature": weight_feature,
+            "ignore_constant_features": ignore_constant_features,
+            "composition": composition,
+            "observables": None if observables is None else dict(observables),
             "encoder": encoder,
             "decoder": decoder,
             "reconstruction": reconstruction,

@@ -10,6 +10,8 @@ from setclosure.errors import DatasetError
 from setclosure.fit.macrostates import Macrostates
 from setclosure.fit.stage_one import FrameBatches
 from setclosure.model.autoencoder import Autoencoder
+from setclosure.model.composition import of_trajectories
+from setclosure.model.facts import ModelFacts
 from setclosure.progress import progress
 from setclosure.seeds import torch_stream
 from setclosure.sets.microstates import MicrostateBatch
@@ -41,11 +43,34 @@ class Split:
     def __init__(
         self, data: TrajectoryDataset, source: MicrostateSource, trajectories: np.ndarray, time_step: float
     ) -> None:
-        self.source, self.trajectories = source, trajectories
+        self.data, self.source, self.trajectories = data, source, trajectories
         self.lengths = data.lengths[trajectories]
         self.observables = data.observables(trajectories)
         self.context = [data.context(int(i)) for i in trajectories]
         self.transitions = data.transitions(trajectories, time_step)
+        self.columns = [np.zeros((n, 0)) for n in self.lengths]
+        """The numbers of the composition that are columns of the macrostate, ``(T_m, K)`` for each trajectory."""
+
+    def composition(self) -> list[np.ndarray]:
+        """Give the numbers of the composition along each trajectory, ``(T_m, K)``."""
+        return of_trajectories(self.data, self.trajectories)
+
+    def see(self, facts: ModelFacts) -> None:
+        """Take on the coordinates in which the dynamics sees observables and, if it does, the composition.
+
+        Raises
+        ------
+        ModelError
+            If an observable is outside the domain of its transform.
+        """
+        for m, z in zip(self.trajectories, self.observables, strict=True):
+            facts.observable_map.require_inside(z, f"{self.data.path}: trajectory {m}, frame ")
+        self.observables = [facts.observable_map.forward(z) for z in self.observables]
+        if facts.composition is not None:
+            rows, columns = self.composition(), facts.composition.columns
+            self.columns = [row[:, columns] for row in rows]
+            starts = [np.broadcast_to(row[:1], row.shape) for row in rows]
+            self.context = [np.concatenate(pair, axis=1) for pair in zip(self.context, starts, strict=True)]
 
     def batches(self, n_sets: int, transient_share: float, pairs: bool) -> FrameBatches:
         """Make a source of batches of microstates of this split.
@@ -61,7 +86,14 @@ class Split:
         """
         wanted = self.transitions if pairs else None
         return FrameBatches(
-            self.source, self.trajectories, self.observables, self.context, n_sets, transient_share, wanted
+            self.source,
+            self.trajectories,
+            self.observables,
+            self.context,
+            n_sets,
+            transient_share,
+            wanted,
+            self.columns,
         )
 
     def some(self, n: int, first: bool, stream: np.random.Generator) -> MicrostateBatch:
@@ -89,7 +121,8 @@ class Split:
                     if n_views > 1:
                         batch = _turned(batch, autoencoder.coordinates.symmetry, seed, int(trajectory), v)
                     z_bar = torch.as_tensor(self.observables[i], dtype=torch.float32)
-                    rows.append(torch.cat([z_bar, autoencoder.encode(batch)], dim=1))
+                    known = torch.as_tensor(self.columns[i], dtype=torch.float32)
+                    rows.append(torch.cat([z_bar, autoencoder.encode(batch), known], dim=1))
                     advance(len(rows), "")
         return self.in_a_row(torch.cat(rows))
 

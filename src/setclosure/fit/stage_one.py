@@ -42,12 +42,15 @@ class NextFrames:
         Observables z̄ ``(B, 2, o)`` and context ``(B, 2, p)`` at both frames.
     dt : Tensor
         Times between the two frames in time steps, ``(B, 1)``.
+    columns : Tensor
+        Numbers of the composition that the macrostate has, at both frames, ``(B, 2, K)``.
     """
 
     microstates: MicrostateBatch
     observables: Tensor
     context: Tensor
     dt: Tensor
+    columns: Tensor
 
     def to(self, *args: Any, **kwargs: Any) -> NextFrames:
         """Give the same frames on another device."""
@@ -97,6 +100,8 @@ class FrameBatches:
         :class:`~setclosure.fit.sampling.FrameSampler`.
     pairs : Transitions, optional
         The pairs of frames that may be drawn, if the next frames are needed, too.
+    columns : list of array, optional
+        Numbers of the composition that the macrostate has, ``(T_m, K)`` for each of these trajectories.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class FrameBatches:
         n_sets: int,
         transient_share: float,
         pairs: Transitions | None = None,
+        columns: list[Array] | None = None,
     ) -> None:
         self.source, self.trajectories, self.n_sets = source, trajectories, n_sets
         self.sampler = FrameSampler(observables, transient_share, pairs)
@@ -115,6 +121,7 @@ class FrameBatches:
         lengths = np.array([len(z) for z in observables])
         self._first = np.cumsum(lengths) - lengths  # of each trajectory among all frames in a row
         self._observables, self._context = np.concatenate(observables), np.concatenate(context)
+        self._columns = np.zeros((len(self._observables), 0)) if columns is None else np.concatenate(columns)
         self._ratio = np.ones(len(self._observables))
         if pairs is not None:
             self._ratio[self._first[pairs.trajectory] + pairs.frame] = pairs.ratio
@@ -131,8 +138,9 @@ class FrameBatches:
             return Frames(now)
         after = self.source.batch(self.trajectories[m], t + 1)
         row = self._first[m] + t
-        z, u = (np.stack([of[row], of[row + 1]], axis=1) for of in (self._observables, self._context))
-        known = (torch.as_tensor(part, dtype=now.points.dtype) for part in (z, u, self._ratio[row][:, None]))
+        of_all = (self._observables, self._context, self._columns)
+        z, u, columns = (np.stack([of[row], of[row + 1]], axis=1) for of in of_all)
+        known = (torch.as_tensor(part, dtype=now.points.dtype) for part in (z, u, self._ratio[row][:, None], columns))
         return Frames(now, NextFrames(after, *known))
 
 
@@ -195,7 +203,7 @@ class StageOne(Stage):
             loss = loss + self.autoencoder.loss(now, stream).mean()
         if self.dynamics is not None and after is not None and later is not None:
             closures = torch.stack([self.autoencoder(now), self.autoencoder(later)], dim=1)
-            z = torch.cat([after.observables, closures], dim=-1)  # (B, 2, o + S c)
+            z = torch.cat([after.observables, closures, after.columns], dim=-1)  # (B, 2, D)
             # in units of the batch, with gradients through them, in which a closure that shrinks gains nothing
             units = Statistics.of(z, self.dynamics.changes(z[:, :1], z[:, 1:], after.dt[:, None]))
             loss = loss + self.weight * self.dynamics.loss(z, after.context, after.dt, units).mean()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
@@ -203,7 +204,7 @@ def train(
             max_steps=len(steps),
             gradient_clip_val=settings.gradient_clip,
             callbacks=[recorder, KeepCheckpoints(folder)],
-            plugins=[CheckedCheckpoints()],
+            plugins=[CheckedCheckpoints(), *_environment(trainer_settings)],
             logger=_loggers(trainer_settings, folder),
             default_root_dir=folder,
             num_sanity_val_steps=0,
@@ -217,6 +218,13 @@ def train(
                 step_loader(steps, settings.steps_per_epoch, lambda: trainer.global_step, workers),
                 ckpt_path=checkpoint,
             )
+        except (NotImplementedError, TypeError) as error:
+            if trainer.strategy.root_device.type == "mps":  # lacks some operations, and double precision
+                raise TrainingError(
+                    f"{what}: this PyTorch cannot do on MPS what the model needs ({error}). Train on the processor: "
+                    "training.trainer.accelerator: cpu."
+                ) from error
+            raise
         except SystemExit as error:  # Lightning turns Ctrl-C into exit(1)
             if trainer.interrupted:
                 raise KeyboardInterrupt from error
@@ -232,7 +240,16 @@ def require_devices(settings: TrainerSettings) -> None:
     ConfigurationError
         If Lightning cannot train with these settings here.
     """
-    _trainer(settings, logger=False)
+    _trainer(settings, logger=False, plugins=_environment(settings))
+
+
+def _environment(settings: TrainerSettings) -> list[LightningEnvironment]:
+    """Give the environment of a training on one device, for which no launcher's variables matter.
+
+    A batch system such as SLURM sets them for the whole job; Lightning would take its tasks for devices of this one.
+    """
+    alone = settings.devices in (1, "1") and settings.num_nodes == 1 and settings.strategy == "auto"
+    return [LightningEnvironment()] if alone else []
 
 
 def _trainer(settings: TrainerSettings, **options: Any) -> Trainer:
@@ -242,7 +259,7 @@ def _trainer(settings: TrainerSettings, **options: Any) -> Trainer:
         return Trainer(
             **chosen, **options, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
         )
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, KeyError, RuntimeError) as error:
         raise ConfigurationError(
             f"training.trainer: PyTorch Lightning cannot train here with {chosen}: {error} "
             "'accelerator: auto' takes a GPU if this PyTorch finds one, and the processor if not."

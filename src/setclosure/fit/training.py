@@ -7,6 +7,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from setclosure.fit.stage_one import train_autoencoder
 from setclosure.fit.stage_two import train_dynamics
 from setclosure.fit.trainer import History
 from setclosure.model.autoencoder import Autoencoder
+from setclosure.model.composition import Composition
 from setclosure.model.facts import ModelFacts
+from setclosure.model.observable_map import ObservableMap
 from setclosure.model.parts import ModelParts, new_dynamics
 from setclosure.model.specification import ModelSettings
 from setclosure.observables.registered import Observable, get_observable
@@ -97,10 +100,12 @@ class Training:
     ) -> None:
         self.settings, self.seed, self.folder, self.resume = settings, seed, folder, resume
         self.training, self.validation = make_splits(data, validation, seed, settings.memory_gib)
-        self.model_facts = ModelFacts.of(data)
-        self.model = self._prepared(model, observable)
+        self.model = model
+        self.model_facts = self._facts(data)
+        self.model = model = self._prepared(model, observable)
         """The specification of the model, with numbers in the place of what is chosen from the data."""
-        model = self.model
+        for split in (self.training, self.validation):
+            split.see(self.model_facts)
         facts = {
             "model": model.model_dump(mode="json"),
             # devices, loggers and memory may change between a kill and its resume
@@ -123,6 +128,16 @@ class Training:
             len(of_training),
             of_training.n_gaps,
         )
+
+    def _facts(self, data: TrajectoryDataset) -> ModelFacts:
+        """Give the facts of the training data; all statistics come from the training split alone."""
+        training, model = self.training, self.model
+        facts = ModelFacts.of(data)
+        seen = ObservableMap.fitted(
+            data.observable_names, model.observables, training.observables, training.trajectories.tolist()
+        )
+        known = Composition.fitted(data.species_names, training.composition()) if model.composition else None
+        return replace(facts, observable_map=seen, composition=known)
 
     def run(self) -> tuple[ModelParts, dict[str, History]]:
         """Train both stages and fill the training range.

@@ -65,6 +65,7 @@ class Autoencoder(nn.Module):
             periodic=kind.periodic,
             harmonics=settings.harmonics,
             n_species=kind.n_species,
+            ignored_scale=settings.bandwidth if settings.ignore_constant_features else None,
         )
         if kind.periodic and settings.decoder is not None and not settings.decoder.on_circles:
             raise ModelError(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from setclosure.errors import ModelError
+from setclosure.model.composition import of_batch
 from setclosure.model.context import as_numbers, read_context
 from setclosure.model.facts import ModelFacts
 from setclosure.model.files import ModelFile, read_model, write_model
@@ -19,7 +20,7 @@ from setclosure.model.parts import ModelParts
 from setclosure.model.prediction import Prediction, worst_of
 from setclosure.model.range_check import RangeCheck
 from setclosure.model.specification import ModelSettings
-from setclosure.observables.registered import Observable, as_observable, get_observable
+from setclosure.observables.registered import Observable, as_observable, get_observable, require_no_padding
 from setclosure.seeds import torch_stream
 from setclosure.sets.microstates import MicrostateBatch, as_microstates
 from setclosure.sets.symmetry import turned, views_of
@@ -71,7 +72,7 @@ class ClosureModel:
     ) -> None:
         self.settings, self.parts = settings, parts.eval().requires_grad_(False)
         self.history, self.seconds = history or {}, seconds or {}
-        self._observable = observable
+        self._observable, self._padding_tried = observable, False
 
     def __repr__(self) -> str:
         facts = self.facts
@@ -130,6 +131,9 @@ class ClosureModel:
         batch, names = self._microstates(x), self.facts.observable_names
         function = self._registered() if self._observable is None else as_observable(self._observable, names)
         z = function(batch)
+        if not self._padding_tried:
+            require_no_padding(function, batch)
+            self._padding_tried = True
         if z.shape[1] != len(names):
             raise ModelError(f"the observable gave {z.shape[1]} numbers; this model was trained on {list(names)}.")
         return z
@@ -230,7 +234,7 @@ class ClosureModel:
             raise ModelError(
                 f"this model has no noise, so all of its {samples} samples would be equal; leave samples at 1."
             )
-        known = read_context(context, self.facts.context_names, len(batch), len(dt) + 1)
+        known = self._context(context, batch, len(dt) + 1)
         if observables is None:
             observables = self.observe(batch)  # once for all views, which share it
         symmetry = parts.autoencoder.coordinates.symmetry
@@ -255,17 +259,19 @@ class ClosureModel:
             status, step = worst_of(status, step)
             mean = states[..., :n].mean(axis=1, keepdims=True)
             states = np.concatenate([mean, states[:, :1, :, n:]], axis=-1)  # closures stay those of the first view
-        facts = self.facts
+        facts, behind = self.facts, n + parts.autoencoder.closure_dim
         return Prediction(
             elapsed,
-            states[..., :n],
-            states[..., n:],
+            facts.observable_map.inverse(states[..., :n]),
+            states[..., n:behind],
             status,
             step,
             found,
             facts.observable_names,
             facts.observable_units,
             facts.time_unit,
+            states[..., behind:] if states.shape[-1] > behind else None,
+            () if facts.composition is None else tuple(facts.composition.names[k] for k in facts.composition.columns),
         )
 
     # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -352,13 +358,28 @@ class ClosureModel:
             z_bar = z_bar.reshape(-1, 1)
         if z_bar.shape != (len(batch), o):
             raise ModelError(f"observables have shape {z_bar.shape}; expected ({len(batch)}, {o}).")
-        seen = batch if rotation is None else turned(batch, rotation)
-        return torch.cat([torch.as_tensor(z_bar, dtype=torch.float32), self.parts.autoencoder.encode(seen)], dim=1)
+        self.facts.observable_map.require_inside(z_bar, "microstate ")
+        seen = torch.as_tensor(self.facts.observable_map.forward(z_bar), dtype=torch.float32)
+        moved = batch if rotation is None else turned(batch, rotation)
+        parts = [seen, self.parts.autoencoder.encode(moved)]
+        if self.facts.composition is not None:
+            numbers = of_batch(batch)[:, self.facts.composition.columns]
+            parts.append(torch.as_tensor(numbers, dtype=torch.float32))
+        return torch.cat(parts, dim=1)
+
+    def _context(self, given: Any, batch: MicrostateBatch, T: int) -> Tensor:
+        """Give the context of T frames ``(B, T, p)``, with the composition at the start behind the user's."""
+        known = read_context(given, self.facts.context_names, len(batch), T)
+        if self.facts.composition is None:
+            return known
+        numbers = torch.as_tensor(of_batch(batch), dtype=torch.float32)
+        return torch.cat([known, numbers[:, None].expand(-1, T, -1)], dim=-1)
 
     def _check(self, batch: MicrostateBatch, z: Tensor) -> RangeCheck:
         with torch.inference_mode():
             standard = self.parts.dynamics.standardise(z)
-            return self.parts.range.check(standard, self.parts.autoencoder.score(batch))
+            found = self.parts.range.check(standard, self.parts.autoencoder.score(batch))
+        return found if self.facts.composition is None else found.noted(self.facts.composition.outside(of_batch(batch)))
 
 
 def _require_whole(name: str, value: Any, least: int) -> None:

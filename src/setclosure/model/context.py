@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from setclosure.errors import ModelError
+from setclosure.errors import MicrostateError, ModelError
+from setclosure.sets.arrays import real_numbers
 
 
 def read_context(given: Any, names: tuple[str, ...], B: int, T: int) -> Tensor:
@@ -42,6 +43,8 @@ def read_context(given: Any, names: tuple[str, ...], B: int, T: int) -> Tensor:
             f"this model was trained with the context {', '.join(names)}: pass context={{'{names[0]}': …}} with "
             "a number or a schedule for each."
         )
+    if hasattr(given, "columns") and hasattr(given, "to_numpy"):  # a table: its columns have names
+        given = {str(name): given[name] for name in given.columns}
     if isinstance(given, dict):
         if set(given) != set(names):
             raise ModelError(f"the context has {sorted(given)}; this model was trained with {sorted(names)}.")
@@ -63,9 +66,9 @@ def as_numbers(given: Any, what: str) -> np.ndarray[Any, Any]:
         If it is none: ragged, or of texts. It begins with ``what``.
     """
     try:
-        return np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{what} cannot be read as an array of numbers: {error}.") from error
+        return real_numbers(given, what)
+    except MicrostateError as error:
+        raise ModelError(f"{what} cannot be read as an array of numbers: {error}") from error
 
 
 def _column(name: str, given: Any, B: int, T: int) -> np.ndarray[Any, Any]:

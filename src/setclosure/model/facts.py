@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from setclosure.errors import DatasetError
+from setclosure.model.composition import Composition
+from setclosure.model.observable_map import ObservableMap, Transform
 from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateKind
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -35,6 +37,10 @@ class ModelFacts:
         Usual time between frames.
     time_unit : str
         Unit of the times.
+    observable_map : ObservableMap
+        The coordinates in which the dynamics sees the observables.
+    composition : Composition or None
+        The numbers of the composition that the dynamics knows, and their range in training; None if it knows none.
     """
 
     system: str
@@ -47,6 +53,8 @@ class ModelFacts:
     context_units: tuple[str, ...]
     time_step: float
     time_unit: str
+    observable_map: ObservableMap
+    composition: Composition | None = None
 
     @classmethod
     def of(cls, data: TrajectoryDataset) -> ModelFacts:
@@ -69,6 +77,7 @@ class ModelFacts:
             layout.context_units,
             data.time_step,
             layout.time_unit,
+            ObservableMap.plain(layout.observable_names),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -108,6 +117,8 @@ class ModelFacts:
             _texts(values["context_units"]),
             _positive(values["time_step"]),
             _text(values["time_unit"]),
+            _read_map(values),
+            _read_composition(values.get("composition"), n_species),
         )
         if not facts.observable_names:
             raise ValueError("expected the name of one observable at least")
@@ -142,6 +153,27 @@ def _truths(values: Any) -> tuple[bool, ...]:
     if not isinstance(values, list) or not all(isinstance(value, bool) for value in values):
         raise ValueError(f"expected a list of truth values; got {values!r}")
     return tuple(values)
+
+
+def _read_map(values: dict[str, Any]) -> ObservableMap:
+    names = tuple(values["observable_names"])
+    given = values.get("observable_map")  # a model of an earlier day has none
+    if given is None:
+        return ObservableMap.plain(names)
+    transforms = tuple(given["transforms"])
+    numbers = [tuple(float(value) for value in given[key]) for key in ("offsets", "spreads")]
+    if not set(transforms) <= set(get_args(Transform)) or {len(transforms), *map(len, numbers)} != {len(names)}:
+        raise ValueError(f"expected a transform, an offset and a spread for each of {names}; got {given!r}")
+    return ObservableMap(names, transforms, *numbers)
+
+
+def _read_composition(given: Any, n_species: int) -> Composition | None:
+    if given is None:
+        return None
+    parts = [tuple(given[key]) for key in ("names", "varies", "low", "high")]
+    if {len(part) for part in parts} != {n_species}:
+        raise ValueError(f"expected {n_species} numbers of the composition; got {given!r}")
+    return Composition(*parts)
 
 
 def _text(value: Any) -> str:

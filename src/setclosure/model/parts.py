@@ -34,6 +34,12 @@ class ModelParts(nn.Module):
 
 
 def new_dynamics(settings: ModelSettings, facts: ModelFacts, closure_dim: int) -> Dynamics:
-    """Make untrained dynamics of the observables and ``closure_dim`` = S·c numbers of the closure."""
-    o = len(facts.observable_names)
-    return settings.dynamics.build(o + closure_dim, o, len(facts.context_names), facts.time_step)
+    """Make untrained dynamics of the observables and ``closure_dim`` = S·c numbers of the closure.
+
+    The numbers of the composition that change in training come last in the macrostate, and all of them, at the start,
+    last in the context.
+    """
+    o, known = len(facts.observable_names), facts.composition
+    n_columns, n_context = (len(known.columns), len(known.names)) if known else (0, 0)
+    dim = o + closure_dim + n_columns
+    return settings.dynamics.build(dim, o, len(facts.context_names) + n_context, facts.time_step)

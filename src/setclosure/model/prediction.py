@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -34,6 +35,10 @@ class Prediction:
         Names and units of the o observables.
     time_unit : str
         Unit of the times.
+    composition : array or None
+        The numbers of the composition that change, ``(B, R, H + 1, K)``; None if the model predicts none.
+    composition_names : tuple of str
+        Their names.
     """
 
     times: np.ndarray
@@ -45,6 +50,8 @@ class Prediction:
     observable_names: tuple[str, ...] = ()
     observable_units: tuple[str, ...] = ()
     time_unit: str = ""
+    composition: np.ndarray | None = None
+    composition_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.status)
@@ -64,6 +71,25 @@ class Prediction:
         if self.check is not None:
             lines.append(f"  {int((~self.check.inside).sum())} of the starts are outside the training range")
         return "\n".join(lines)
+
+    def save(self, path: str | Path) -> None:
+        """Write the prediction to a file, in the form that its ending says.
+
+        ``.npz`` has arrays as they are here. ``.csv`` and ``.parquet`` have a row for each start, sample and frame.
+        ``.nc`` is NetCDF, whose dimensions are start, sample and frame. Parquet and NetCDF need ``setclosure[io]``.
+
+        Raises
+        ------
+        ConfigurationError
+            If the ending is another.
+        MissingExtraError
+            If the packages for that form are not installed.
+        StorageError
+            If the folder may not be written or the disk is full.
+        """
+        from setclosure.model.prediction_files import write_prediction
+
+        write_prediction(self, Path(path))
 
     def worst(self) -> tuple[np.ndarray, np.ndarray]:
         """Give the worst status of each microstate's paths ``(B,)``, and the first frame that had it ``(B,)``."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,7 +26,10 @@ class RangeCheck:
         microstates (the larger of that over first frames and that over all). NaN for a method without a density.
     distance, distance_limit : array, float
         Distance of the standardised macrostate to the nearest training macrostate, ``(B,)``, which is small if the
-        macro dynamics has seen such a state, and the 99 % quantile of that distance between training trajectories.
+        macro dynamics has seen such a state, and the 99 % quantile of that distance between training trajectories. NaN
+        for a model of one training trajectory, which is not enough to say.
+    notes : tuple of str
+        What else lies outside, in words, for each microstate; empty for nothing.
     """
 
     inside: np.ndarray
@@ -33,6 +37,7 @@ class RangeCheck:
     kl_limit: float
     distance: np.ndarray
     distance_limit: float
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.inside)
@@ -46,9 +51,19 @@ class RangeCheck:
         'inside the training range (KL 0.1, limit 0.5; distance 0.2, limit 0.4)'
         """
         where = "inside" if self.inside[b] else "OUTSIDE"
-        distance = f"distance {self.distance[b]:.3g}, limit {self.distance_limit:.3g}"
         kl = f"KL {self.kl[b]:.3g}, limit {self.kl_limit:.3g}; " if np.isfinite(self.kl_limit) else ""
-        return f"{where} the training range ({kl}{distance})"
+        note = f"{self.notes[b]}; " if self.notes and self.notes[b] else ""
+        if np.isfinite(self.distance_limit):
+            distance = f"distance {self.distance[b]:.3g}, limit {self.distance_limit:.3g}"
+            return f"{where} the training range ({note}{kl}{distance})"
+        too_few = f"{note}{kl}distance {self.distance[b]:.3g}, for which one training trajectory gives no limit"
+        if not self.inside[b]:
+            return f"OUTSIDE the training range ({too_few})"
+        return f"perhaps in the training range, which one training trajectory is not enough to say ({too_few})"
+
+    def noted(self, notes: Sequence[str]) -> RangeCheck:
+        """Give the check with further reasons to be outside, in words, for each microstate; empty for none."""
+        return replace(self, inside=self.inside & np.array([not note for note in notes]), notes=tuple(notes))
 
 
 class TrainingRange(nn.Module):
@@ -102,7 +117,7 @@ class TrainingRange(nn.Module):
         size = len(self.reference) // 2
         draws = [_draw(z[part], size, stream) for part in (kept & first, kept, others & first, others)]
         self.reference.copy_(torch.cat(draws[:2]))
-        distances = [self.distance(part) for part in draws[2:]]
+        distances = [self.distance(part) for part in draws[2:]] if M > 1 else []  # of itself it says nothing
         self.limits.copy_(torch.stack([_limit(kl), _limit(distances)]))
 
     def distance(self, z: Tensor) -> Tensor:
@@ -114,7 +129,7 @@ class TrainingRange(nn.Module):
         """Compare standardised macrostates ``(B, D)`` and their KL ``(B,)`` with the limits."""
         distance = self.distance(z)
         kl_limit, distance_limit = self.limits.tolist()
-        far = distance > distance_limit
+        far = distance > distance_limit  # False where there is no limit
         strange = kl > kl_limit  # False where either is NaN
         inside = ~(far | strange) & z.isfinite().all(dim=1)
         return RangeCheck(inside.numpy(), kl.numpy(), kl_limit, distance.numpy(), distance_limit)

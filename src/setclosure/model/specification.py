@@ -12,6 +12,7 @@ from setclosure.dynamics.ode import ODEConfig
 from setclosure.encoders.base import EncoderConfig
 from setclosure.errors import ConfigurationError, ModelError
 from setclosure.model.methods import PARTS, get_method, is_method
+from setclosure.model.observable_map import Transform
 from setclosure.parts import read_part
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.registry import find
@@ -73,6 +74,19 @@ class ModelSettings(Settings):
     )
     weight_feature: int | None = Field(
         None, ge=0, description="Feature by which particles weigh, such as 2, the grey level of pixels. null: alike."
+    )
+    ignore_constant_features: bool = Field(
+        False, description="Whether features that never change in training are left out; they are refused by default."
+    )
+    composition: bool = Field(
+        False,
+        description="Whether the dynamics knows how many particles there are and the shares of the species: as context "
+        "at the start, and as columns of the macrostate where they change in training.",
+    )
+    observables: dict[str, Transform] = Field(
+        default_factory=dict,
+        description="Transforms by which the dynamics sees observables, inverted in predictions: log for positive "
+        "numbers, logit for those in (0, 1).",
     )
     encoder: SerializeAsAny[EncoderConfig] | None = Field(None, description="Encoder; the method's by default.")
     decoder: SerializeAsAny[DecoderConfig] | None = Field(None, description="Decoder; the method's by default.")

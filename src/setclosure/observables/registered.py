@@ -20,6 +20,10 @@ Function = Callable[[MicrostateBatch], Any]
 """A function from B microstates to an array or tensor ``(B, o)`` or ``(B,)``."""
 
 
+PADDING = 3
+"""An observable is tried with so many empty places when it is first used."""
+
+
 @dataclass(frozen=True)
 class Observable:
     """A macroscopic observable z̄ = φ̄(X) with its name: o intensive numbers of a microstate.
@@ -64,6 +68,54 @@ class Observable:
             bad = int(np.flatnonzero(~np.isfinite(z).all(axis=1))[0])
             raise MicrostateError(f"the observable '{self.name}' of microstate {bad} is not finite: {z[bad]}.")
         return z
+
+
+def require_no_padding(observable: Observable, batch: MicrostateBatch) -> None:
+    """Evaluate an observable of one microstate alone and with empty places behind, where both must agree.
+
+    Sets of different sizes are padded with places of weight zero. A function that looks at the places and not at the
+    weights gives another value then, for which nothing else would be a sign.
+
+    Parameters
+    ----------
+    observable : Observable
+        The observable, which is about to be used for the first time.
+    batch : MicrostateBatch
+        Microstates to which it belongs; the first that is not empty is taken.
+
+    Raises
+    ------
+    MicrostateError
+        If the values differ, or the function cannot be evaluated with empty places.
+    """
+    filled = torch.nonzero(batch.counts > 0).flatten()
+    if not len(filled):
+        return
+    one = batch[filled[:1]]
+    there = one.mask[0]
+    alone = MicrostateBatch(one.points[:, there], one.weights[..., there], one.features, one.cell)
+    value, padded = observable(alone), _padded(alone)
+    try:
+        other = observable(padded)
+    except Exception as error:  # of a user's function: any
+        said = f"it stops with {type(error).__name__} ({error})"
+    else:
+        if np.allclose(other, value, rtol=1e-3, atol=1e-6 * float(np.abs(value).max())):
+            return
+        said = f"it is {other[0].tolist()} and not {value[0].tolist()}"
+    raise MicrostateError(
+        f"the observable '{observable.name}' depends on padding: with {PADDING} empty places behind its particles "
+        f"{said}. Sets of different sizes are padded with places of weight zero, so let the function use "
+        "microstates.weights or microstates.mask, or microstates.mean() and microstates.standard_deviation()."
+    )
+
+
+def _padded(batch: MicrostateBatch) -> MicrostateBatch:
+    points, weights = (
+        torch.nn.functional.pad(x, pad)
+        for x, pad in ((batch.points, (0, 0, 0, PADDING)), (batch.weights, (0, PADDING)))
+    )
+    return MicrostateBatch(points, weights, batch.features, batch.cell)
 
 
 def get_observable(name: str) -> Observable:

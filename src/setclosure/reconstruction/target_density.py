@@ -14,6 +14,9 @@ from setclosure.reconstruction.images import log_images
 from setclosure.sets.lattice import wrapped
 from setclosure.sets.microstates import MicrostateBatch
 
+NO_DOUBLE = ("mps",)
+"""Devices without double precision."""
+
 
 class TargetDensity:
     """The target density of each microstate and species of a batch.
@@ -61,9 +64,10 @@ class TargetDensity:
         B, S, N = weights.shape
         d = points.shape[2]
         # Cumulative weights in float64, so that rounding neither favours a particle nor reaches padding.
-        cumulative = weights.double().cumsum(dim=-1).view(B * S, N)
+        precise = torch.float32 if points.device.type in NO_DOUBLE else torch.float64
+        cumulative = weights.to(precise).cumsum(dim=-1).view(B * S, N)
         drawn = 1 if shared else B
-        u = torch.rand((drawn * S, n), generator=generator, dtype=torch.float64, device=points.device)
+        u = torch.rand((drawn * S, n), generator=generator, dtype=precise, device=points.device)
         u = u.view(drawn, S, n).expand(B, S, n).reshape(B * S, n)
         # u < 1, so u·total ≤ total; the first edge above it belongs to a particle of positive weight.
         u = u * cumulative[:, -1:]

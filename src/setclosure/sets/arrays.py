@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from setclosure.errors import MicrostateError
@@ -13,13 +14,40 @@ from setclosure.sets.cell import cell_matrices
 
 Array = np.ndarray[Any, Any]
 
+FILL = float(np.float32(9.969209968386869e36))
+"""The number that netCDF writes where no number was written."""
+
+
+def plain(x: Any) -> Any:
+    """Give a table of pandas or a tensor on any device as an array whose first axis is the rows; other things as is.
+
+    Examples
+    --------
+    >>> import torch
+    >>> plain(torch.ones(2, requires_grad=True)), plain([1, 2])
+    (array([1., 1.], dtype=float32), [1, 2])
+    """
+    if isinstance(x, Tensor):
+        x = x.detach().cpu()
+        return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    if hasattr(x, "to_numpy") and not isinstance(x, np.ndarray):
+        return np.asarray(x.to_numpy())
+    if isinstance(x, list | tuple):
+        if all(type(part) in (float, int) for part in x):
+            return x
+        parts = [plain(part) for part in x]
+        masked = any(part is np.ma.masked or isinstance(part, np.ma.MaskedArray) for part in parts)
+        alike = len({np.shape(part) for part in parts}) == 1 if masked else False
+        return np.ma.array(parts) if alike else parts
+    return x
+
 
 def real_numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
-    """Give an array or tensor of real numbers as float64.
+    """Give an array, tensor or table of real numbers as float64.
 
     Parameters
     ----------
-    x : array or Tensor
+    x : array, Tensor or table
         The numbers.
     what : str
         The name of the numbers, with which the message begins.
@@ -27,10 +55,17 @@ def real_numbers(x: Any, what: str) -> np.ndarray[Any, Any]:
     Raises
     ------
     MicrostateError
-        If ``x`` is ragged, or holds texts, complex numbers or truth values.
+        If ``x`` is ragged or masked somewhere, or holds texts, complex numbers or truth values.
     """
     try:
-        array = np.asarray(x.detach().cpu() if isinstance(x, Tensor) else x)
+        array = plain(x)
+        if isinstance(array, np.ma.MaskedArray) and (masked := np.ma.getmaskarray(array)).any():
+            place = tuple(np.argwhere(masked)[0].tolist())
+            raise MicrostateError(
+                f"{what} are masked at {place[0] if len(place) == 1 else place}, where a number is expected: leave "
+                "that frame or trajectory out. (A mask of all features of a particle says that it is not there.)"
+            )
+        array = np.asarray(array)
         if array.dtype.kind not in "iufO":
             raise TypeError(f"got {array.dtype.name}")
         return array.astype(np.float64, copy=False)
@@ -63,7 +98,41 @@ def whole_numbers(numbers: np.ndarray[Any, Any], what: str) -> np.ndarray[Any, A
     return numbers.astype(np.int64)
 
 
-def read_sets(x: Any, largest: float) -> list[Array]:
+def unmasked(x: Any, where: str) -> tuple[Any, Array | None]:
+    """Leave out the particles of a microstate all of whose features are masked.
+
+    Parameters
+    ----------
+    x : array
+        Particles ``(N, d)``, perhaps masked.
+    where : str
+        The microstate, with which the message begins.
+
+    Returns
+    -------
+    (array, array or None)
+        The particles that are there, and whether each of the N is, ``(N,)`` boolean; None if nothing is masked.
+
+    Raises
+    ------
+    MicrostateError
+        If some features of a particle are masked and others not.
+    """
+    x = plain(x)
+    if not isinstance(x, np.ma.MaskedArray) or x.ndim != 2 or not (mask := np.ma.getmaskarray(x)).any():
+        return x, None
+    gone = mask.all(axis=1)
+    partly = mask.any(axis=1) & ~gone
+    if partly.any():
+        i = int(np.argmax(partly))
+        raise MicrostateError(
+            f"{where}, particle {i} is masked in feature {int(np.argmax(mask[i]))} and has others: {x[i]}. A particle "
+            "that is not there is masked in all features; leave out the frame, or fill in the number."
+        )
+    return np.asarray(x.data)[~gone], np.asarray(~gone)
+
+
+def read_sets(x: Any, largest: float) -> tuple[list[Array], list[Array | None]]:
     """Split microstates in any accepted form into one checked array ``(N_b, d)`` for each.
 
     Parameters
@@ -73,25 +142,33 @@ def read_sets(x: Any, largest: float) -> list[Array]:
     largest : float
         The largest size of a coordinate.
 
+    Returns
+    -------
+    (list of array, list of array or None)
+        The particles of each, and which of those that were given are there (see :func:`unmasked`).
+
     Raises
     ------
     MicrostateError
-        If there is none, a shape does not fit, or a coordinate is NaN or too large.
+        If there is none, a shape does not fit, or a coordinate is NaN, masked alone or too large.
     """
-    sets = _as_sets(x)
+    split = [unmasked(part, f"microstate {b}") for b, part in enumerate(_as_sets(x))]
+    sets = [real_numbers(part, "particles") for part, _ in split]
     for b, points in enumerate(sets):
         _check_points(b, points, sets[0].shape[1], largest)
-    return sets
+    return sets, [there for _, there in split]
 
 
-def _as_sets(x: Any) -> list[np.ndarray[Any, Any]]:
+def _as_sets(x: Any) -> list[Any]:
     """Split any accepted input into one two-dimensional array per microstate."""
     if isinstance(x, Sequence) and not isinstance(x, str):
-        sets = [real_numbers(part, "particles") for part in x]
+        sets = [plain(part) for part in x]
+        sets = [part if isinstance(part, np.ma.MaskedArray) else real_numbers(part, "particles") for part in sets]
         if sets and all(part.ndim == 1 for part in sets):  # one microstate, as a list of particles
-            return _as_sets(real_numbers(x, "particles"))
+            return _as_sets(np.ma.array(sets) if np.ma.isMaskedArray(sets[0]) else real_numbers(x, "particles"))
     else:
-        array = real_numbers(x, "particles")
+        array = plain(x)
+        array = array if isinstance(array, np.ma.MaskedArray) else real_numbers(array, "particles")
         if array.ndim not in (2, 3):
             raise MicrostateError(
                 f"an array of microstates has shape (N, d) or (B, N, d); got {array.shape}. "
@@ -111,18 +188,21 @@ def _check_points(b: int, points: np.ndarray[Any, Any], n_features: int, largest
             f"microstate {b} has {points.shape[1]} features per particle, microstate 0 has {n_features}; "
             "expected the same positive number."
         )
-    fits = (np.abs(points) <= largest).all(axis=1)  # False for NaN, too
+    fits = ((np.abs(points) <= largest) & (points != FILL)).all(axis=1)  # False for NaN, too
     if not fits.all():
         particle = int(np.argmin(fits))
         raise MicrostateError(
-            f"microstate {b}, particle {particle} has a coordinate that is NaN, infinite or too large: "
-            f"{points[particle]}. "
-            "Remove that microstate or repair its source."
+            f"microstate {b}, particle {particle} has a coordinate that is NaN, infinite or too large, or that netCDF "
+            f"writes where nothing was written: {points[particle]}. Remove that microstate or repair its source."
         )
 
 
-def read_per_particle(values: Any, sets: list[Array], name: str) -> list[Array] | None:
+def read_per_particle(
+    values: Any, sets: list[Array], name: str, there: Sequence[Array | None] | None = None
+) -> list[Array] | None:
     """Split values of particles into one array for each microstate, of that microstate's length.
+
+    Values of particles that are not ``there`` (see :func:`unmasked`) are left out.
 
     Raises
     ------
@@ -131,11 +211,18 @@ def read_per_particle(values: Any, sets: list[Array], name: str) -> list[Array] 
     """
     if values is None:
         return None
+    values = plain(values)
+    there = there or [None] * len(sets)
     try:
-        first = np.asarray(values, dtype=np.float64)
+        first = np.asarray(values, dtype=np.float64) if not np.ma.isMaskedArray(values) else values
         parts = [first] * len(sets) if first.ndim == 1 else list(first)
     except ValueError:  # ragged
-        parts = [np.asarray(part, dtype=np.float64) for part in values]
+        parts = [plain(part) for part in values]
+    parts = [
+        part if kept is None or np.shape(part) != kept.shape else part[kept]
+        for part, kept in zip(parts, there, strict=False)
+    ]
+    parts = [real_numbers(part, name) for part in parts]
     if [len(part) for part in parts] != [len(points) for points in sets]:
         raise MicrostateError(
             f"{name} have lengths {[len(part) for part in parts][:5]}…, the sets {[len(p) for p in sets][:5]}…; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from setclosure.errors import MicrostateError
 
@@ -36,7 +37,10 @@ def cell_matrices(cell: Any, k: int) -> np.ndarray[Any, Any]:
     [[5.0, 0.0], [0.0, 0.0]]
     """
     try:
+        cell = cell.detach().cpu() if isinstance(cell, Tensor) else cell
         array = np.asarray(cell, dtype=np.float64)
+        if np.ma.is_masked(cell):
+            raise ValueError("some are masked")
     except (TypeError, ValueError) as error:
         raise MicrostateError(
             f"a cell is an array of numbers: lengths ({k},) or a matrix ({k}, {k}); {error}."

@@ -32,6 +32,9 @@ HARMONICS = 2
 TURN = 2.0 * math.pi
 """One period of an angle."""
 
+_ROUNDING = 8 * torch.finfo(torch.float32).eps
+"""A spread that is a smaller share of the size of a feature is nothing but rounding."""
+
 
 class Coordinates(nn.Module):
     """The standard coordinates of particles: x ↦ (x − centre − shift) / scale, and angles in a cell.
@@ -61,6 +64,10 @@ class Coordinates(nn.Module):
     n_species : int
         The number of species, S.
 
+    ignored_scale : float, optional
+        The scale of features that never change in training, which the model sees as zero for every particle: that of
+        the bandwidth leaves a standard normal density to them. By default they are refused.
+
     Raises
     ------
     ModelError
@@ -78,6 +85,7 @@ class Coordinates(nn.Module):
     shift: Tensor
     scale: Tensor
     phase_weights: Tensor
+    seen: Tensor
 
     def __init__(
         self,
@@ -89,6 +97,7 @@ class Coordinates(nn.Module):
         periodic: tuple[bool, ...] = (),
         harmonics: int = HARMONICS,
         n_species: int = 1,
+        ignored_scale: Any = None,
     ) -> None:
         super().__init__()
         self.features, self.symmetry = features, as_symmetry(symmetry, features)
@@ -99,6 +108,9 @@ class Coordinates(nn.Module):
         self.n_species = n_species
         self.register_buffer("shift", torch.zeros(features.d))
         self.register_buffer("scale", torch.ones(features.d))
+        self.ignored_scale = ignored_scale
+        if ignored_scale is not None:
+            self.register_buffer("seen", torch.ones(features.d))  # zero for a feature that is left out
         if self.periodic:
             self.register_buffer("phase_weights", torch.full((features.position, n_species), 1.0 / n_species))
 
@@ -137,7 +149,7 @@ class Coordinates(nn.Module):
         Raises
         ------
         ModelError
-            If a feature never changes.
+            If a feature never changes, or all particles of every microstate are at the same place.
         """
         if self.identity:
             return
@@ -154,17 +166,20 @@ class Coordinates(nn.Module):
             mean, variance = mean.clone(), variance.clone()
             for columns in self._turned_together():
                 mean[columns], variance[columns] = 0.0, variance[columns].mean()
-        tiny = ~(variance.sqrt() > 1e-12 * (1 + mean.abs()))  # NaN, too: there is no particle at all
-        if bool(tiny.any()):
-            constant = [self.features.names[i] for i in torch.nonzero(tiny).flatten().tolist()]
-            raise ModelError(
-                f"feature(s) {', '.join(constant)} of the particles never change in training; leave them out."
-            )
+        scale = variance.sqrt()
+        size = torch.where(weights[..., None] > 0, batch.points, 0.0).abs().amax(dim=(0, 1))
+        tiny = ~(scale > _ROUNDING * size + 1e-30)  # NaN, too: there is no particle at all
+        if bool(tiny.any()) and self.ignored_scale is None:
+            self._refuse(tiny, batch)
+        if self.ignored_scale is not None:
+            self.seen.copy_(~tiny)
+            ignored = torch.as_tensor(self.ignored_scale, dtype=scale.dtype, device=scale.device)
+            scale = torch.where(tiny, ignored.expand_as(scale), scale)
         if self.periodic:
             angles = torch.tensor(self.circular, device=mean.device)
-            mean, variance = mean.masked_fill(angles, 0.0), variance.masked_fill(angles, 1.0)
+            mean, scale = mean.masked_fill(angles, 0.0), scale.masked_fill(angles, 1.0)
         self.shift.copy_(mean)
-        self.scale.copy_(variance.sqrt())
+        self.scale.copy_(scale)
 
     def forward(self, batch: MicrostateBatch) -> MicrostateBatch:
         """Give the batch in standard coordinates, and with the weights that the model sees.
@@ -182,6 +197,8 @@ class Coordinates(nn.Module):
             return batch
         batch = self._weighed(batch)
         points = (self._centred(batch) - self.shift) / self.scale
+        if self.ignored_scale is not None:
+            points = points * self.seen
         if not self.periodic:
             return batch.with_points(points)
         turn = torch.diag(torch.tensor(self.periodic, dtype=points.dtype, device=points.device) * TURN)
@@ -264,6 +281,24 @@ class Coordinates(nn.Module):
             parts = [first + torch.nonzero((blocks == part) & (open_ if n == 0 else True)).flatten() for part in (0, 1)]
             groups += [part for part in parts if len(part)]
         return groups
+
+    def _refuse(self, tiny: Tensor, batch: MicrostateBatch) -> None:
+        """Say why features have no spread: they never change, or the particles of every microstate coincide."""
+        names = ", ".join(self.features.names[i] for i in torch.nonzero(tiny).flatten().tolist())
+        w = batch.particle_weights[..., None]
+        x = torch.where(w > 0, batch.points, torch.nan)[..., tiny]
+        moves = (x.nan_to_num(-torch.inf).amax((0, 1)) - x.nan_to_num(torch.inf).amin((0, 1))) > 0
+        if any(self.symmetry.translation) and bool(moves.any()):
+            raise ModelError(
+                f"the particles of every training microstate coincide in {names}: under symmetry 'translation' the "
+                "centre of mass is taken off, and nothing but rounding is left. Such sets have no shape to learn; use "
+                "symmetry 'none' if their common place matters, or leave these features out "
+                "(model.ignore_constant_features)."
+            )
+        raise ModelError(
+            f"feature(s) {names} of the particles never change in training beyond rounding. Leave them out of the "
+            "data, or set model.ignore_constant_features: true (ignore_constant_features=True)."
+        )
 
     def _weighed(self, batch: MicrostateBatch) -> MicrostateBatch:
         if self.weight_feature is None:

@@ -279,7 +279,7 @@ class MicrostateBatch:
         ----------
         x : array, or sequence of arrays
             One microstate ``(N, d)``, several of one size ``(B, N, d)``, or a sequence of ``(N_b, d)``. A set of
-            ``(0, d)`` is empty.
+            ``(0, d)`` is empty. A particle all of whose features are masked is not there.
         species : array or sequence of arrays, optional
             The species of each particle, whole numbers 0 … S − 1, in the shape of ``x`` without its last axis.
         masses : array or sequence of arrays, optional
@@ -307,12 +307,12 @@ class MicrostateBatch:
         >>> batch.weights.tolist()
         [[[0.25, 0.75, 0.0], [0.0, 0.0, 1.0]]]
         """
-        sets = read_sets(x, torch.finfo(dtype).max)
-        kinds = read_per_particle(species, sets, "species")
+        sets, there = read_sets(x, torch.finfo(dtype).max)
+        kinds = read_per_particle(species, sets, "species", there)
         weights = weights_of(
             sets,
             None if kinds is None else [whole_numbers(kind, "species") for kind in kinds],
-            read_per_particle(masses, sets, "masses"),
+            read_per_particle(masses, sets, "masses", there),
             n_species,
         )
         points = np.zeros((len(sets), weights.shape[2], sets[0].shape[1]))

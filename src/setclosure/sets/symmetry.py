@@ -114,7 +114,11 @@ def random_orthogonal(n: int, k: int, generator: torch.Generator, device: torch.
     >>> torch.allclose(q @ q.mT, torch.eye(3), atol=1e-6)
     True
     """
-    q, r = torch.linalg.qr(torch.randn(n, k, k, generator=generator, device=device))
+    drawn = torch.randn(n, k, k, generator=generator, device=device)
+    if drawn.device.type == "mps":  # has no QR
+        q, r = (part.to(device) for part in torch.linalg.qr(drawn.cpu()))
+    else:
+        q, r = torch.linalg.qr(drawn)
     signs = r.diagonal(dim1=-2, dim2=-1).sign()
     oriented: Tensor = q * torch.where(signs == 0, torch.ones_like(signs), signs)[:, None, :]
     return oriented

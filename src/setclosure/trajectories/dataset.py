@@ -119,7 +119,8 @@ class TrajectoryDataset(Readable):
             The new group.
         points : array or nested sequences
             ``(M, T, N, d)``; for trajectories of different lengths M arrays ``(T_m, N, d)``; for sets that vary in
-            size M sequences of T_m arrays ``(N_mt, d)``, some of which may be empty ``(0, d)``.
+            size M sequences of T_m arrays ``(N_mt, d)``, some of which may be empty ``(0, d)``. In a masked array a
+            particle all of whose features are masked is not there. Tables of pandas are read by rows.
         observables : array, sequence of arrays, function or str
             Values ``(M, T, o)`` or ``(M, T)``, or M arrays ``(T_m, o)``; or a function from a
             :class:`~setclosure.MicrostateBatch` to ``(B, o)``; or the name of a registered observable.
@@ -131,10 +132,10 @@ class TrajectoryDataset(Readable):
         roles : sequence of str, optional
             ``"position"``, ``"vector"`` or ``"scalar"`` for each name in ``features``.
         species : array or nested sequences, optional
-            Species 0 … S−1 of each particle: ``(N,)`` for all trajectories, ``(M, N)`` where the particle at a place
-            never changes, ``(M, T, N)`` for each frame.
+            Species 0 … S−1 of each particle: ``(N,)`` for all trajectories and ``(M, N)`` where every particle keeps
+            its place in the array from frame to frame, ``(M, T, N)`` where it does not.
         masses : array or nested sequences, optional
-            Positive weights of the particles in the shape of ``points`` without d, or ``(M, N)``, or ``(N,)`` for all.
+            Positive weights of the particles, likewise.
         cell : array or sequence of arrays, optional
             Lengths ``(k,)`` or lattice vectors ``(k, k)`` for all trajectories, or M of these, or for each frame M
             arrays ``(T_m, k, k)``. A zero length is a direction that is not periodic.
@@ -161,7 +162,9 @@ class TrajectoryDataset(Readable):
         Warns
         -----
         SetclosureWarning
-            If single precision, in which coordinates are kept, is coarse for the particles of a set.
+            If single precision, in which coordinates are kept, is coarse for the particles of a set; or if nothing
+            changes in time, positions look wrapped and no cell is given, or particles change places for which species
+            or masses were given.
         """
         layout, trajectories = arrays_in.read(
             arrays_in.Given(

@@ -155,6 +155,14 @@ class Description:
         raw = json.dumps(head, sort_keys=True).encode()
         return hashlib.sha256(raw + self._store.digests.tobytes()).hexdigest()
 
+    def contents(self) -> list[tuple[bytes, int, int]]:
+        """Give for each trajectory the SHA-256 of the whole one on the disk, and its first and last frame + 1 there.
+
+        It is empty where none was committed.
+        """
+        digests = self._store.digests
+        return [(digests[i].tobytes() if digests[i].any() else b"", a, b) for i, a, b in self._rows()]
+
     # ── whole and finished ────────────────────────────────────────────────────────────────────────────────────
 
     @functools.cached_property

@@ -10,15 +10,24 @@ from typing import Any
 import numpy as np
 
 from setclosure.errors import DatasetError, MicrostateError, SetclosureWarning
-from setclosure.observables.registered import Observable, as_observable
-from setclosure.sets.arrays import real_numbers, whole_numbers
+from setclosure.observables.registered import Observable, as_observable, require_no_padding
+from setclosure.sets.arrays import FILL, plain, real_numbers, unmasked, whole_numbers
 from setclosure.sets.cell import cell_matrices
 from setclosure.sets.features import Features, as_features
 from setclosure.sets.microstates import MicrostateBatch
 from setclosure.trajectories.layout import GIVEN, Array, Layout, Trajectory
+from setclosure.trajectories.suspicions import warn_of_suspicions
 
 ROUNDED = 0.01
 """Spacing of single precision, as a share of the spread of a set, from which on rounding is worth a warning."""
+
+
+AS_GIVEN = ("points", "observables", "features", "roles", "context")
+"""These are read part by part, so that nothing is copied whole."""
+
+
+COINCIDENT = 1e-14
+"""Particles coincide if they spread over a smaller share of their coordinate."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,10 @@ def read(
     description: str,
 ) -> tuple[Layout, list[Trajectory]]:
     """Read arrays into a layout and trajectories; see :meth:`setclosure.TrajectoryDataset.from_arrays`."""
-    sets = [[_set(x, m, t) for t, x in enumerate(frames)] for m, frames in enumerate(_trajectories(given.points))]
+    given = Given(**{key: value if key in AS_GIVEN else plain(value) for key, value in vars(given).items()})
+    pairs = [[_set(x, m, t) for t, x in enumerate(frames)] for m, frames in enumerate(_trajectories(given.points))]
+    sets = [[x for x, _ in frames] for frames in pairs]
+    there = [[kept for _, kept in frames] for frames in pairs]
     if not sets:
         raise DatasetError("no trajectories were given; a data set has at least one.")
     M = len(sets)
@@ -81,7 +93,7 @@ def read(
     sizes = [np.array([len(x) for x in frames]) for frames in sets]
     N = int(max(1, *(n.max() for n in sizes)))
     ragged = any(bool((n != N).any()) for n in sizes)
-    species = None if given.species is None else _species(given.species, sizes)
+    species = None if given.species is None else _species(given.species, sizes, there)
     S = (
         1
         if species is None
@@ -89,7 +101,7 @@ def read(
     )
     if species_names and len(species_names) != S:
         raise MicrostateError(f"there are {S} species and {len(species_names)} names of them: {species_names}.")
-    masses = None if given.masses is None else _per_particle(given.masses, sizes, "masses")
+    masses = None if given.masses is None else _per_particle(given.masses, sizes, there, "masses")
     cells = None if given.cell is None else [_cell(given.cell, m, M, n, features) for m, n in enumerate(lengths)]
     computed = isinstance(given.observables, str) or callable(given.observables)
     known = as_observable(given.observables, observable_names or None) if computed else None
@@ -133,7 +145,7 @@ def read(
         max_step=max_step,
         description=description,
     )
-    return layout, [
+    trajectories = [
         Trajectory(
             points=_stacked(sets[m], N),
             observables=values[m],
@@ -146,10 +158,15 @@ def read(
         )
         for m in range(M)
     ]
+    places = {"species": given.species if S > 1 else None, "masses": given.masses}
+    by_place = [what for what, values in places.items() if values is not None and _of_places(values)]
+    warn_of_suspicions(layout, trajectories, by_place)
+    return layout, trajectories
 
 
 def _trajectories(points: Any) -> list[Any]:
     """List the M trajectories, each with T_m frames to go through."""
+    points = plain(points) if hasattr(points, "to_numpy") or hasattr(points, "detach") else points
     of_objects = getattr(getattr(points, "dtype", None), "kind", "") == "O"  # sets of different sizes
     shape = None if of_objects else getattr(points, "shape", None)
     if points is None or isinstance(points, str) or (shape is not None and len(shape) != 4):
@@ -187,7 +204,8 @@ def _warn_of_rounding(sets: list[list[Array]], features: Features) -> None:
     largest = np.max([np.abs(x).max(axis=0) for x in filled], axis=0)
     spread = np.sqrt(np.mean([x.var(axis=0) for x in filled], axis=0))
     spacing = np.spacing(largest.astype(np.float32))
-    for k in np.flatnonzero((spread > 0) & (spacing > ROUNDED * spread)):
+    coincide = spread <= COINCIDENT * largest  # all differences are rounding in double precision
+    for k in np.flatnonzero(~coincide & (spacing > ROUNDED * spread)):
         warnings.warn(
             f"feature {k} ('{features.names[k]}') of the particles reaches {largest[k]:.3g} and spreads over "
             f"{spread[k]:.3g} in a set, and data sets keep it in single precision, in steps of {spacing[k]:.2g}: "
@@ -197,25 +215,29 @@ def _warn_of_rounding(sets: list[list[Array]], features: Features) -> None:
         )
 
 
-def _set(x: Any, m: int, t: int) -> Array:
+def _set(x: Any, m: int, t: int) -> tuple[Array, Array | None]:
+    """Read the particles of a frame, and which of those that were given are there, if some are masked."""
+    x, there = unmasked(x, f"trajectory {m}, frame {t}")
     array = real_numbers(x, f"trajectory {m}, frame {t}")
     if array.ndim != 2 or array.shape[1] == 0:
         raise MicrostateError(
             f"trajectory {m}, frame {t} has shape {array.shape}; expected (N, d), or (0, d) if no particle is there."
         )
-    storable = np.abs(array) <= np.finfo(np.float32).max  # False for NaN, too
+    storable = (np.abs(array) <= np.finfo(np.float32).max) & (array != FILL)  # False for NaN, too
     if not storable.all():
         i = int(np.argwhere(~storable)[0, 0])
+        netcdf = " That is the number of netCDF where nothing was written." if (array[i] == FILL).any() else ""
         raise MicrostateError(
-            f"trajectory {m}, frame {t}, particle {i} has a coordinate that is NaN or infinite in single precision: "
-            f"{array[i]}. Remove that trajectory or repair its source."
+            f"trajectory {m}, frame {t}, particle {i} has a coordinate that is NaN or infinite in single precision, or "
+            f"was never written: {array[i]}.{netcdf} Remove that trajectory or repair its source; a particle that is "
+            "not there is left out, or masked in all features."
         )
-    return array
+    return array, there
 
 
-def _species(species: Any, sizes: list[Array]) -> list[list[Array]]:
+def _species(species: Any, sizes: list[Array], there: list[list[Array | None]]) -> list[list[Array]]:
     """Read the species of the particles of every frame, from ``(N,)``, ``(M, N)``, ``(M, T, N)`` or sequences."""
-    rows = _per_particle(species, sizes, "species")
+    rows = _per_particle(species, sizes, there, "species")
     return [[_whole_species(row, f"trajectory {m}, frame {t}") for t, row in enumerate(f)] for m, f in enumerate(rows)]
 
 
@@ -228,16 +250,28 @@ def _whole_species(row: Array, where: str) -> Array:
     return kinds
 
 
-def _per_particle(values: Any, sizes: list[Array], what: str) -> list[list[Array]]:
+def _per_particle(values: Any, sizes: list[Array], there: list[list[Array | None]], what: str) -> list[list[Array]]:
     """Read one number for each particle of every frame, from values for all, for a trajectory or for a frame.
 
-    Values that are not given for each frame belong to places; a frame of fewer particles has the first places.
+    Values that are not given for each frame belong to places; a frame of fewer particles has the first places, or those
+    that are not masked.
     """
     places = max(int(n.max()) for n in sizes)
-    return [[_of_frame(values, m, t, int(n), places, what) for t, n in enumerate(of_m)] for m, of_m in enumerate(sizes)]
+    return [
+        [_of_frame(values, m, t, int(n), places, what, there[m][t]) for t, n in enumerate(of_m)]
+        for m, of_m in enumerate(sizes)
+    ]
 
 
-def _of_frame(values: Any, m: int, t: int, n: int, places: int, what: str) -> Array:
+def _of_places(values: Any) -> bool:
+    """Tell whether values were given as ``(N,)`` or ``(M, N)``, for places, and not for each frame."""
+    depth = 0
+    while len(values) and _has_length(values[0]):
+        values, depth = values[0], depth + 1
+    return depth < 2
+
+
+def _of_frame(values: Any, m: int, t: int, n: int, places: int, what: str, there: Array | None) -> Array:
     given, depth = values, 0
     try:
         for index in (m, t):  # (M, T, N), (M, N) or (N,)
@@ -245,8 +279,10 @@ def _of_frame(values: Any, m: int, t: int, n: int, places: int, what: str) -> Ar
                 given, depth = given[index], depth + 1
     except (TypeError, IndexError) as error:
         raise MicrostateError(f"trajectory {m}, frame {t}: its {what} cannot be read: {error}.") from error
+    if there is not None and np.shape(given) == there.shape:
+        given = plain(given)[there] if isinstance(given, np.ndarray) else np.asarray(given)[there]
     row = real_numbers(given, f"trajectory {m}, frame {t}: {what}")
-    if depth < 2 and row.shape == (places,):
+    if there is None and depth < 2 and row.shape == (places,):
         row = row[:n]
     if row.shape != (n,):
         raise MicrostateError(
@@ -288,8 +324,8 @@ def _cell(cell: Any, m: int, M: int, T: int, features: Features) -> Array:
 def _context(context: dict[str, Any], m: int, M: int, T: int) -> Array:
     """Read what is known from outside along one trajectory, ``(T, p)``."""
     columns = []
-    for name, values in context.items():
-        value = values
+    for name, given in context.items():
+        value = values = plain(given)
         if _has_length(values):
             if len(values) != M:
                 raise MicrostateError(
@@ -315,7 +351,10 @@ def _observables(
     if known is not None:
         batch = MicrostateBatch.from_arrays(frames, **options)
         try:
-            return known(batch)
+            values = known(batch)
+            if m == 0:
+                require_no_padding(known, batch)
+            return values
         except Exception as error:  # of a user's function: any
             says = "" if isinstance(error, MicrostateError) else f"'{known.name}' stopped with {type(error).__name__}: "
             empty = [t for t, x in enumerate(frames) if not len(x)]
@@ -326,6 +365,8 @@ def _observables(
                 else ""
             )
             raise MicrostateError(f"trajectory {m}: {says}{error}{hint}") from error
+    if hasattr(observables, "to_numpy"):
+        observables = plain(observables)  # a table's [m] is a column
     try:
         n = len(observables)
     except TypeError as error:

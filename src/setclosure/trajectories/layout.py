@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from setclosure.errors import DatasetError, MicrostateError
+from setclosure.sets.arrays import FILL
 from setclosure.sets.cell import cell_matrices
 from setclosure.sets.features import Features, as_features
 
@@ -222,6 +223,7 @@ class Trajectory:
             the trajectory (``index``) and the frame.
         """
         where = f"trajectory {index}"
+        _refuse_masked(vars(self), where)
         given = {k: np.asarray(v) for k, v in vars(self).items() if v is not None}
         T = len(given["times"]) if given["times"].ndim == 1 else 0
         _check_times(given["times"], where, layout.max_frames)
@@ -267,6 +269,16 @@ class Trajectory:
         return {name: np.ascontiguousarray(given[name], dtype=dtype) for name, (_, dtype) in layout.arrays().items()}
 
 
+def _refuse_masked(given: dict[str, Any], where: str) -> None:
+    for name, values in given.items():
+        if np.ma.is_masked(values):
+            place = np.argwhere(np.ma.getmaskarray(values))[0].tolist()
+            raise MicrostateError(
+                f"{where} has {name} that are masked, first at {place}; expected numbers. Frames may have fewer "
+                "particles by counts."
+            )
+
+
 def _cells(cell: Array, k: int, where: str) -> Array:
     try:
         return cell_matrices(cell, k)
@@ -304,13 +316,14 @@ def _padded(given: dict[str, Array], N: int) -> dict[str, Array]:
 
 
 def _require_finite(values: Array, there: Array, where: str, what: str) -> None:
-    bad = there & ~(np.abs(values) <= np.finfo(np.float32).max).reshape(*there.shape, -1).all(axis=-1)
+    good = (np.abs(values) <= np.finfo(np.float32).max) & (values != FILL)
+    bad = there & ~good.reshape(*there.shape, -1).all(axis=-1)
     if bad.any():
         t, *particle = np.argwhere(bad)[0]
         of = f", particle {particle[0]}" if particle else ""
         raise MicrostateError(
-            f"{where}, frame {t}{of} has {what} that is NaN, infinite or too large. Remove that trajectory or repair "
-            "its source."
+            f"{where}, frame {t}{of} has {what} that is NaN, infinite or too large, or that netCDF writes where "
+            "nothing was written. Remove that trajectory or repair its source."
         )
 
 

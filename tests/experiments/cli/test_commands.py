@@ -89,7 +89,7 @@ def test_help_names_every_argument(sc, command):
             ["predict", "MODEL", "--initial", "X0", "--steps", "2", "--out", "o.npz", "--training-seed", "0"],
             "is one model, and not a run with training seeds",
         ),
-        (["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "RUN"], "file and a folder share that name"),
+        (["predict", "RUN", "--initial", "X0", "--steps", "2", "--out", "RUN"], "the ending of tiny says no form"),
     ],
 )
 def test_mistakes_are_named_without_a_traceback(

@@ -130,14 +130,27 @@ def train(
 
 
 @app.command()
-def evaluate(run: RunFolder, data: Data = None) -> None:
+def evaluate(
+    run: RunFolder,
+    data: Data = None,
+    data_path: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data-path",
+            help="Where data of the section 'data' are now, e.g. train=/new/train.zarr. Repeatable.",
+            metavar="NAME=PATH",
+        ),
+    ] = None,
+) -> None:
     """Predict every test trajectory from its first frame; write RUN/metrics.json and print it."""
+    from setclosure.experiments.cli.prediction import parse_places
     from setclosure.experiments.cli.tables import results_of
     from setclosure.experiments.pipeline import data_folder
     from setclosure.experiments.pipeline import evaluate as work
     from setclosure.experiments.run import Run
 
-    work(run, data_folder(Run(run).study, data, run))
+    places = parse_places(data_path)
+    work(run, data_folder(Run(run).study, data, run), places)
     standard_output().print(results_of(run))
 
 
@@ -156,7 +169,9 @@ def predict(
         ),
     ],
     steps: Annotated[int, typer.Option("--steps", min=1, help="Frames to predict.")],
-    out: Annotated[Path, typer.Option("--out", help="File to write: .npz with times, observables, …", metavar="FILE")],
+    out: Annotated[
+        Path, typer.Option("--out", help="File to write, by its ending: .npz, .csv, .nc or .parquet.", metavar="FILE")
+    ],
     samples: Annotated[int, typer.Option("--samples", min=1, help="Paths of the noise for each start.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the noise.")] = 0,
     context: Annotated[

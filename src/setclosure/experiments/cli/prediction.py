@@ -11,11 +11,11 @@ import numpy as np
 from setclosure.dynamics.rollout import RolloutStatus
 from setclosure.errors import ConfigurationError, MicrostateError, RunError
 from setclosure.experiments.run import Run
-from setclosure.files import write_arrays
 from setclosure.model.closure_model import ClosureModel
-from setclosure.model.range_check import RangeCheck
+from setclosure.model.prediction_files import require_known_ending
 from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateBatch
+from setclosure.trajectories.layout import GIVEN
 
 
 def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **options: Any) -> list[str]:
@@ -23,18 +23,11 @@ def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **op
 
     ``options`` are those of :meth:`ClosureModel.predict`.
     """
-    given = read_microstates(initial, model.facts.kind.features)
+    require_known_ending(out)  # before anything is computed
+    given = read_microstates(initial, model.facts.kind.features, model.facts.kind.n_species)
+    _require_all_given(model, initial, given, options)
     prediction = model.predict(given.pop("x"), steps, **given, **options)
-    write_arrays(
-        out,
-        times=prediction.times,
-        observables=prediction.observables,
-        observable_names=np.array(list(model.facts.observable_names)),
-        closure=prediction.closure,
-        status=prediction.status,
-        step=prediction.step,
-        **_checked(prediction.check),
-    )
+    prediction.save(out)
     B = len(prediction)
     lines = [f"microstate {b}: {prediction.message(b)}" for b in range(min(B, 10))]
     if B > 10:
@@ -44,10 +37,70 @@ def predict_file(model: ClosureModel, initial: Path, steps: int, out: Path, **op
     return [*lines, f"Wrote {out}: times, observables, closure, status and the range check."]
 
 
-def _checked(check: RangeCheck | None) -> dict[str, np.ndarray]:
-    if check is None:
-        return {}
-    return {"inside_training_range": check.inside, "kl": check.kl, "distance": check.distance}
+def _require_all_given(model: ClosureModel, initial: Path, given: dict[str, Any], options: dict[str, Any]) -> None:
+    """Say in the words of the command line what a prediction lacks, or has and cannot use.
+
+    Raises
+    ------
+    ConfigurationError
+        If an option is missing or does not fit the model.
+    MicrostateError
+        If the file lacks something, or has other particles than the model.
+    """
+    facts, context = model.facts, options.get("context")
+    if set(context or {}) != set(facts.context_names):
+        if not facts.context_names:
+            raise ConfigurationError("this model was trained without context; leave --context out.")
+        said = f"--context names {', '.join(context)}, and " if context else ""
+        wanted = " ".join(f"--context {name}=…" for name in facts.context_names)
+        raise ConfigurationError(
+            f"{said}this model was trained with the context {', '.join(facts.context_names)}: give {wanted}"
+        )
+    if options.get("samples", 1) > 1 and not model.parts.dynamics.stochastic:
+        raise ConfigurationError("this model has no noise, so all of its samples would be equal; leave --samples out.")
+    x, S = given["x"], facts.kind.n_species
+    if S > 1 and not isinstance(x, MicrostateBatch):
+        raise MicrostateError(
+            f"{initial} does not say of which species the particles are, and this model has {S}: "
+            f"{', '.join(facts.species_names)}. Give a .npz with the arrays 'points' and 'species' (0 … {S - 1})."
+        )
+    sets = [x.points] if isinstance(x, MicrostateBatch) else (x if isinstance(x, list) else [x])
+    for points in sets:
+        if np.ndim(points) and np.shape(points)[-1] != facts.kind.n_features:
+            raise MicrostateError(
+                f"{initial} has particles of {np.shape(points)[-1]} features; this model was trained on "
+                f"{facts.kind.n_features}: {', '.join(facts.kind.features.names)}."
+            )
+    if "observables" not in given and not model.can_observe:
+        names = ", ".join(facts.observable_names)
+        plugin = f" Or name the file that registers '{facts.observable}': setclosure --plugin FILE predict …"
+        raise MicrostateError(
+            f"this model cannot compute {names} of the start. Put the values into {initial} as an array 'observables' "
+            f"(B, {len(facts.observable_names)}) beside 'points', in a .npz file."
+            f"{'' if facts.observable == GIVEN else plugin}"
+        )
+
+
+def parse_places(given: list[str] | None) -> dict[str, Path]:
+    """Read where data are from ``name=path``.
+
+    Raises
+    ------
+    ConfigurationError
+        If a text reads otherwise.
+
+    Examples
+    --------
+    >>> parse_places(["train=/new/train.zarr"])["train"].name
+    'train.zarr'
+    """
+    places = {}
+    for text in given or []:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise ConfigurationError(f"--data-path reads name=path, as in train=/new/train.zarr; got '{text}'.")
+        places[name] = Path(path)
+    return places
 
 
 def parse_context(given: list[str] | None) -> dict[str, float] | None:
@@ -71,7 +124,7 @@ def parse_context(given: list[str] | None) -> dict[str, float] | None:
         raise ConfigurationError(f"--context reads name=number, as in temperature=300; got {given}.") from error
 
 
-def read_microstates(path: Path, features: Features) -> dict[str, Any]:
+def read_microstates(path: Path, features: Features, n_species: int = 1) -> dict[str, Any]:
     """Read microstates ``x``, and ``observables`` if they are given, from a ``.npy`` or ``.npz`` file.
 
     A ``.npy`` holds ``(N, d)`` or ``(B, N, d)``. A ``.npz`` with an array ``points`` may have ``species``, ``masses``,
@@ -83,6 +136,8 @@ def read_microstates(path: Path, features: Features) -> dict[str, Any]:
         The file.
     features : Features
         The features of the particles that the model was trained on.
+    n_species : int
+        The number of its species, some of which may lack particles.
 
     Raises
     ------
@@ -113,7 +168,13 @@ def read_microstates(path: Path, features: Features) -> dict[str, Any]:
             f"{path} has arrays {sorted(unknown)} beside 'points'; expected species, masses, cell or observables."
         )
     given = {name: arrays[name] for name in of_particles & arrays.keys()}
-    x = MicrostateBatch.from_arrays(arrays["points"], **given, features=features)
+    if np.shape(arrays["points"])[-1:] != (features.d,):
+        return {"x": arrays["points"]}  # which is told with the names of the features
+    if "species" in given:
+        n_species = max(n_species, 1 + int(np.max(given["species"], initial=0)))
+    elif n_species > 1:
+        return {"x": arrays["points"]}
+    x = MicrostateBatch.from_arrays(arrays["points"], **given, features=features, n_species=n_species)
     return {"x": x} | ({"observables": arrays["observables"]} if "observables" in arrays else {})
 
 
