@@ -14,7 +14,9 @@ from setclosure.dynamics.rollout import RolloutStatus
 from setclosure.errors import ConfigurationError
 from setclosure.extras import missing_extra
 from setclosure.files import write_arrays, write_bytes, write_text
-from setclosure.model.prediction import Prediction
+
+Predicted = Any
+"""A :class:`~setclosure.Prediction`, whose module imports this one."""
 
 INDEX = ("start", "sample", "frame", "time")
 """The columns of a table that say which state a row is."""
@@ -39,7 +41,7 @@ def require_known_ending(path: Path) -> None:
         )
 
 
-def write_prediction(prediction: Prediction, path: Path) -> None:
+def write_prediction(prediction: Predicted, path: Path) -> None:
     """Write a prediction; see :meth:`setclosure.model.prediction.Prediction.save`."""
     require_known_ending(path)
     try:
@@ -48,7 +50,7 @@ def write_prediction(prediction: Prediction, path: Path) -> None:
         raise missing_extra(error) or error from error
 
 
-def table(prediction: Prediction) -> dict[str, np.ndarray]:
+def table(prediction: Predicted) -> dict[str, np.ndarray]:
     """Give a prediction as columns of equal length, a row for each start, sample and frame."""
     B, R, T, _ = prediction.observables.shape
     start, sample, frame = (index.ravel() for index in np.indices((B, R, T)))
@@ -62,7 +64,7 @@ def table(prediction: Prediction) -> dict[str, np.ndarray]:
     return columns
 
 
-def _variables(prediction: Prediction) -> Iterator[tuple[str, np.ndarray, str]]:
+def _variables(prediction: Predicted) -> Iterator[tuple[str, np.ndarray, str]]:
     """Give name, values ``(B, R, T)`` and unit of every number of a state."""
     o, c = prediction.observables.shape[-1], prediction.closure.shape[-1]
     names = prediction.observable_names or tuple(f"observable_{k}" for k in range(o))
@@ -76,7 +78,7 @@ def _variables(prediction: Prediction) -> Iterator[tuple[str, np.ndarray, str]]:
             yield name, prediction.composition[..., k], ""
 
 
-def _write_npz(prediction: Prediction, path: Path) -> None:
+def _write_npz(prediction: Predicted, path: Path) -> None:
     arrays: dict[str, Any] = {
         "times": prediction.times,
         "observables": prediction.observables,
@@ -96,7 +98,7 @@ def _write_npz(prediction: Prediction, path: Path) -> None:
     write_arrays(path, **arrays)
 
 
-def _write_csv(prediction: Prediction, path: Path) -> None:
+def _write_csv(prediction: Predicted, path: Path) -> None:
     columns = table(prediction)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -105,7 +107,7 @@ def _write_csv(prediction: Prediction, path: Path) -> None:
     write_text(path, text.getvalue())
 
 
-def _write_parquet(prediction: Prediction, path: Path) -> None:
+def _write_parquet(prediction: Predicted, path: Path) -> None:
     import pyarrow  # noqa: F401  # pandas would say it in other words
     from pandas import DataFrame
 
@@ -114,7 +116,7 @@ def _write_parquet(prediction: Prediction, path: Path) -> None:
     write_bytes(path, content.getvalue())
 
 
-def _write_netcdf(prediction: Prediction, path: Path) -> None:
+def _write_netcdf(prediction: Predicted, path: Path) -> None:
     import scipy.io  # noqa: F401
     from xarray import Dataset
 
@@ -135,7 +137,7 @@ def _write_netcdf(prediction: Prediction, path: Path) -> None:
     write_bytes(path, bytes(data.to_netcdf(engine="scipy")))
 
 
-_WRITERS: dict[str, Callable[[Prediction, Path], None]] = {
+_WRITERS: dict[str, Callable[[Predicted, Path], None]] = {
     ".npz": _write_npz,
     ".csv": _write_csv,
     ".nc": _write_netcdf,
