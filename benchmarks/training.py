@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from setclosure.experiments.configuration import load_study
 from setclosure.model.autoencoder import Autoencoder
-from setclosure.sets.symmetry import random_orthogonal, rotated
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.sets.symmetry import random_orthogonal, rotated
 
 LAPTOP = Path(__file__).parent.parent / "configs" / "interacting_particles" / "laptop.yaml"
 PEAK_SIZE = 2048
