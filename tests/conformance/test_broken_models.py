@@ -104,6 +104,19 @@ class Counts(Pooled):
         return there / there.sum(dim=2, keepdim=True).clamp(min=1)
 
 
+class NeedsPlaces(Pooled):
+    """Reads the coordinates of a position, of which there are none where harmonics stand for them."""
+
+    def __init__(self, kind, c):
+        super().__init__(kind, c)
+        self.k = kind.features.position
+        self.phi = nn.Linear(max(self.k, 1), 8)
+
+    def pooled(self, batch):
+        places = batch.points[..., : self.k] if self.k else torch.zeros_like(batch.points[..., :1])
+        return self.weights(batch) @ self.phi(places).tanh()
+
+
 ENCODERS = {
     "microstates (B, N, d) of S species have embeddings (B, S, c), which are finite": NoSpecies,
     "a microstate has the same closure whatever is in the batch with it, and again and again": BatchMean,
@@ -116,6 +129,7 @@ ENCODERS = {
     "one map serves all species, and each has a row of its own": AllTogether,
     "an empty microstate has a finite closure, and finite gradients": Divides,
     "a particle of twice the weight is two particles": Counts,
+    "in a periodic cell neither the origin nor the wrapping of the particles changes a closure": NeedsPlaces,
 }
 READ_BACK = "its configuration is stored with every option and read back the same"
 
@@ -226,6 +240,42 @@ class ForgetfulDensity(Gaussian):
         return middle + self.hidden, log_scale
 
 
+class Cardioid(Gaussian):
+    """Angles with the density (1 + ρ cos(x − m)) / 2π, and normal features."""
+
+    def __init__(self, kind, c):
+        super().__init__(kind, c)
+        self.circular = torch.tensor(kind.circular or (False,) * kind.n_features)
+
+    def on_circle(self, x, middle, scale):
+        return (1 + scale.tanh() * (x - middle).cos()).log() - math.log(2 * math.pi)
+
+    def log_each(self, x, context):
+        middle, scale = self.parts(context)
+        return torch.where(self.circular, self.on_circle(x, middle, scale), super().log_each(x, context))
+
+    @torch.no_grad()
+    def sample(self, context, n, generator=None):
+        x = super().sample(context, n, generator)
+        middle, scale = self.parts(context)
+        for g in range(len(x)):
+            for j in torch.nonzero(self.circular).flatten().tolist():
+                angle = (2 * torch.rand(8 * n, generator=generator, dtype=x.dtype) - 1) * math.pi
+                height = self.on_circle(angle, middle[g, 0, j], scale[g, 0, j]).exp() * math.pi
+                x[g, :, j] = angle[torch.rand(8 * n, generator=generator) < height][:n]
+        return x
+
+
+class UntrainableAngles(Cardioid):
+    def on_circle(self, x, middle, scale):
+        return super().on_circle(x, middle.detach(), scale.detach())
+
+
+class UnnormalisedAngles(Cardioid):
+    def on_circle(self, x, middle, scale):
+        return super().on_circle(x, middle, scale) + 0.05
+
+
 def refuse(kind, c):
     raise ModelError("these particles are too many")
 
@@ -274,8 +324,16 @@ OTHERS = {
 }
 
 
-def decoder(module, **facts):
+CIRCLES = {
+    "with features that are angles, training raises the likelihood, and gradients are finite": UntrainableAngles,
+    "a whole turn of an angle changes no log density": Gaussian,
+    "the density integrates to one on circles, and samples follow it there": UnnormalisedAngles,
+}
+
+
+def decoder(module, circles=False, **facts):
     class Config(DecoderConfig):
+        on_circles = circles
         width: int = Field(1, **facts)
 
         def build(self, kind, closure_dim):
@@ -284,10 +342,12 @@ def decoder(module, **facts):
     return Config
 
 
-def test_there_is_a_broken_decoder_for_every_promise():
+def test_there_is_a_broken_decoder_for_every_promise(known):
     density = check("decoder", "gaussian_mixture", {"hidden": 8, "components": 2}).promises
     other = check("decoder", "pointwise_mlp", {"hidden": 8}).promises
+    circles = check_decoder(known("decoder", decoder(Cardioid, circles=True))()).promises
     assert {READ_BACK, *DENSITIES, *OTHERS} == {*density, *other}
+    assert {READ_BACK, *DENSITIES, *CIRCLES} == set(circles)
 
 
 def test_the_decoders_that_the_broken_ones_come_from_keep_all(known):
@@ -298,6 +358,13 @@ def test_the_decoders_that_the_broken_ones_come_from_keep_all(known):
 @pytest.mark.parametrize(("sentence", "module"), [*DENSITIES.items(), *OTHERS.items()])
 def test_a_broken_decoder_is_told(known, sentence, module):
     config = known("decoder", decoder(module))
+    with told(sentence):
+        check_decoder(config())
+
+
+@pytest.mark.parametrize(("sentence", "module"), CIRCLES.items())
+def test_a_decoder_that_is_broken_on_circles_is_told(known, sentence, module):
+    config = known("decoder", decoder(module, circles=True))
     with told(sentence):
         check_decoder(config())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -35,6 +36,9 @@ STEPS, FIRST_STEP, LEAST_GAIN = 40, 0.05, 0.05
 
 SAMPLES = 4000
 """Samples that are compared with a density."""
+
+CIRCLES = ((True,), (False, True))
+"""Which features are angles, for decoders that take them."""
 
 FAR = (1e3, 1e6)
 """Distances, in standard deviations of the data, at which a density must still be finite."""
@@ -74,6 +78,8 @@ def check_decoder(config: DecoderConfig, reconstruction: ReconstructionConfig | 
         kind, decoder = made_for(lambda kind: _made(config, kind))
     if isinstance(decoder, ConditionalDensity):
         _check_density(report, config)
+        if config.on_circles:
+            _check_circles(report, config)
     else:
         _check_other(report, config, kind, reconstruction)
     return report
@@ -145,6 +151,41 @@ def _check_density(report: Report, config: DecoderConfig) -> None:
     with report.promise("its weights are saved and loaded"):
         other = _made(config, MicrostateKind(2), seed=1)
         require_reload(decoders[2], other, lambda module: module.log_prob(_points(context, 2), context))
+
+
+def _check_circles(report: Report, config: DecoderConfig) -> None:
+    """Check a density of features that are angles, alone and beside one that is none."""
+    context = _contexts(2)
+    decoders = {circular: _made(config, _on_circles(circular)) for circular in CIRCLES}
+    with report.promise("with features that are angles, training raises the likelihood, and gradients are finite"):
+        for circular, decoder in decoders.items():
+            require_gradients(decoder, -decoder.log_prob(_points(context, len(circular)), context).mean())
+            _train(decoder, len(circular))
+    with report.promise("a whole turn of an angle changes no log density"):
+        for circular, decoder in decoders.items():
+            x = _points(context, len(circular))
+            turned = x + 2 * math.pi * torch.tensor([-2.0 * angle for angle in circular], dtype=torch.float64)
+            require_same(decoder.log_prob(turned, context), decoder.log_prob(x, context), "after two turns back", 1e-9)
+    with report.promise("the density integrates to one on circles, and samples follow it there"):
+        for circular, decoder in decoders.items():
+            grid = Grid(len(circular), circular)
+            density = grid.density(decoder, context[:1])
+            total = grid.total(density)
+            require(abs(total - 1) < WRONG_TOTAL, f"its integral with angles {circular} is {total:.4g} by quadrature.")
+            sample = decoder.sample(context[:1], SAMPLES, torch_stream(0))[0]
+            for axis, angle in enumerate(circular):
+                if angle:  # into [-π, π)
+                    sample[:, axis] -= 2 * math.pi * ((sample[:, axis] + math.pi) / (2 * math.pi)).floor()
+                gap = grid.gap(density, sample, axis)
+                require(
+                    gap < WRONG_SHARE * SAMPLES**-0.5,
+                    f"the distribution functions of samples and of the density along feature {axis} with angles "
+                    f"{circular} differ by {gap:.3g}; at most {WRONG_SHARE * SAMPLES**-0.5:.3g} may come from chance.",
+                )
+
+
+def _on_circles(circular: tuple[bool, ...]) -> MicrostateKind:
+    return MicrostateKind(len(circular), circular=circular)
 
 
 def _train(decoder: Any, d: int) -> None:

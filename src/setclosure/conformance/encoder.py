@@ -24,7 +24,7 @@ from setclosure.conformance.sets import PIXELS, SETS, STRAY, Particles, batched,
 from setclosure.encoders.base import EncoderConfig
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.model.specification import ModelSettings
-from setclosure.seeds import numpy_stream, seeded
+from setclosure.seeds import numpy_stream, seeded, torch_stream
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 
 Batches = list[MicrostateBatch]
@@ -55,7 +55,7 @@ def check_encoder(config: EncoderConfig, kinds: Sequence[MicrostateKind] | None 
     --------
     >>> from setclosure.encoders.deep_set import DeepSetConfig
     >>> len(check_encoder(DeepSetConfig(width=8)).promises)
-    12
+    13
     """
     report = Report("encoder", config.part_name)
     with report.promise("its configuration is stored with every option and read back the same"):
@@ -78,6 +78,10 @@ def check_encoder(config: EncoderConfig, kinds: Sequence[MicrostateKind] | None 
         }
     if not config.ordered and not config.raw:
         checks["a particle of twice the weight is two particles"] = _Tried.weights
+    if not config.raw:
+        checks["in a periodic cell neither the origin nor the wrapping of the particles changes a closure"] = (
+            _Tried.cell
+        )
     for sentence, kept in checks.items():
         with report.promise(sentence):
             for one in tried:
@@ -165,6 +169,29 @@ class _Tried:
         require_same(moved[:, :-1], rows[:, :-1], "the rows of other species, when particles of one have moved")
         swapped = encoder(batch.with_weights(batch.weights.flip(1)))
         require_same(swapped.flip(1), rows, "the rows of species that have changed their names")
+
+    def cell(self) -> None:
+        k = self.kind.features.position
+        kind = MicrostateKind(
+            self.kind.features, self.kind.n_species, self.kind.n_particles, periodic=(True,) * k if k else ()
+        )
+        settings = ModelSettings(method="inve", encoder=self.config, closure_dim=C, symmetry="translation")
+        with seeded(0, "conformance"):
+            autoencoder = Autoencoder(settings, kind).double().eval()
+        if not k:
+            return
+        box = torch.diag(torch.linspace(3.0, 4.0, k, dtype=torch.float64))
+        box[-1, 0] += 0.5 * (k > 1)  # not at right angles
+        bare = batched(self.sets, kind)
+        batch = MicrostateBatch(bare.points, bare.weights, bare.features, box.expand(len(bare), -1, -1))
+        stream = torch_stream(0, "conformance", "cell")
+        images = torch.randint(-2, 3, (*batch.points.shape[:2], k), generator=stream).double() @ box
+        shift = torch.rand(len(batch), 1, k, generator=stream, dtype=torch.float64) @ box
+        moved = torch.cat([batch.points[..., :k] + images + shift, batch.points[..., k:]], dim=-1)
+        found, expected = autoencoder.encode(batch.with_points(moved)), autoencoder.encode(batch)
+        require_shape(expected, (len(batch), kind.n_species * C), "the closures of microstates in a cell")
+        require_same(found, expected, "closures after a shift and another wrapping", 1e-8)
+        require_different(expected[0], expected[1], "the closures of two microstates in a cell")
 
     def differences(self) -> None:
         closures = self.all_closures(self.made())
