@@ -262,7 +262,9 @@ def _require_same(found: Frame, expected: Frame, what: str, tolerance: float = 0
 
 def _require_close(found: Any, expected: Any, what: str, tolerance: float) -> None:
     require(found.shape == expected.shape, f"{what} has shape {found.shape}; expected {expected.shape}.")
-    size = float(np.nanmax(np.abs(expected))) if expected.size else 0.0
+    if not expected.size:
+        return
+    size = float(np.nanmax(np.abs(expected)))
     kept = np.allclose(found, expected, rtol=0, atol=tolerance * size, equal_nan=True)
     require(kept, f"{what} differs by up to {np.nanmax(np.abs(found - expected)):.3g} of {size:.3g}.")
 

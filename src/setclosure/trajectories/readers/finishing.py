@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from setclosure.errors import ReaderError
 from setclosure.trajectories.readers.base import Frame, SourceFacts
+from setclosure.trajectories.readers.options import MDAnalysisOptions
 from setclosure.trajectories.readers.selection import Selector
-
-if TYPE_CHECKING:
-    from setclosure.trajectories.readers.mdanalysis import MDAnalysisConfig
 
 Array = np.ndarray[Any, Any]
 
@@ -22,7 +20,7 @@ SPECIES = ("type", "typelabel", "name", "element")
 
 
 def finished(
-    options: MDAnalysisConfig,
+    options: MDAnalysisOptions,
     selector: Selector | None,
     content: dict[str, Array],
     *,
@@ -32,12 +30,14 @@ def finished(
     ids: Array | None,
     cell: Array | None,
     observables: dict[str, float] | None = None,
+    topology: Any = None,
+    rows: Array | None = None,
 ) -> Frame:
     """Make a frame of the columns of one time, numbers and words.
 
     Parameters
     ----------
-    options : MDAnalysisConfig
+    options : MDAnalysisOptions
         The options of the reader.
     selector : Selector, optional
         The selection.
@@ -47,16 +47,22 @@ def finished(
         The place, for messages.
     time, step, ids, cell, observables
         As in :class:`~setclosure.trajectories.readers.base.Frame`.
+    topology : Universe, optional
+        The topology, which adds what the file does not say.
+    rows : array, optional
+        The numbers of the particles in the topology.
 
     Raises
     ------
     ReaderError
         If the selection or the species cannot be made.
     """
+    if topology is not None and rows is not None:
+        join_topology(content, topology.atoms, rows)
     if selector is not None:
         n = len(next(iter(content.values())))
         places = np.stack([content.get(axis, np.zeros(n)) for axis in AXES], axis=1)
-        chosen = selector.indices(content, ids, places, _box(cell), where)
+        chosen = selector.indices(content, ids, rows, places, _box(cell), where)
         content = {name: column[chosen] for name, column in content.items()}
         ids = None if ids is None else ids[chosen]
     if lacking := [name for name in options.leave_out if name not in content]:
@@ -128,21 +134,21 @@ def require_columns(frame: Frame, columns: tuple[str, ...] | None, where: str) -
     )
 
 
-def join_topology(content: dict[str, Array], topology: Any, rows: Array | slice) -> None:
+def join_topology(content: dict[str, Array], atoms: Any, rows: Array | slice) -> None:
     """Add what a topology says of the particles and their own file does not.
 
     Parameters
     ----------
     content : dict
         Columns, to which some are added.
-    topology : Universe or AtomGroup
-        The topology.
+    atoms : AtomGroup
+        The particles of the topology.
     rows : array or slice
         The numbers of the particles in it.
     """
     attributes = {"type": "types", "name": "names", "element": "elements", "resname": "resnames", "mass": "masses"}
     for name, attribute in {**attributes, "charge": "charges"}.items():
-        values = getattr(topology.atoms, attribute, None)
+        values = getattr(atoms, attribute, None)
         if values is None or name in content:
             continue
         column = np.asarray(values)[rows]

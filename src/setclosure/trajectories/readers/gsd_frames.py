@@ -6,18 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from setclosure.errors import ReaderError
 from setclosure.extras import optional_packages
 from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
-from setclosure.trajectories.readers.finishing import AXES, facts, finished, join_topology, require_columns
+from setclosure.trajectories.readers.finishing import AXES, facts, finished, require_columns
+from setclosure.trajectories.readers.options import MDAnalysisOptions
 from setclosure.trajectories.readers.selection import Selector, quiet
-
-if TYPE_CHECKING:
-    from setclosure.trajectories.readers.mdanalysis import MDAnalysisConfig
 
 Array = np.ndarray[Any, Any]
 
@@ -33,14 +31,14 @@ class GSDFrames:
     ----------
     source : Source
         The files.
-    options : MDAnalysisConfig
+    options : MDAnalysisOptions
         The options of the reader.
     topology : Universe, optional
         The topology, whose particles are those of the file in their order.
     """
 
     source: Source
-    options: MDAnalysisConfig
+    options: MDAnalysisOptions
     topology: Any = None
 
     def scan(self) -> SourceFacts:
@@ -144,13 +142,12 @@ class GSDFrames:
         where: str,
     ) -> Frame:
         n = int(snapshot.particles.N)
-        if self.topology is not None:
-            if self.topology.atoms.n_atoms != n:
-                raise ReaderError(
-                    f"{where} has {n} particles, and the topology {self.topology.atoms.n_atoms}; expected the same."
-                )
-            join_topology(content, self.topology, slice(None))
+        if self.topology is not None and self.topology.atoms.n_atoms != n:
+            raise ReaderError(
+                f"{where} has {n} particles, and the topology {self.topology.atoms.n_atoms}; expected the same."
+            )
         step = int(snapshot.configuration.step)
+        counted = number if self.options.times == "frames" else step
         lattice = _lattice(snapshot)
         if self.options.periodic is not None:
             lattice = lattice * np.array([flag == "p" for flag in self.options.periodic])[:, None]
@@ -159,10 +156,11 @@ class GSDFrames:
             selector,
             content,
             where=where,
-            time=(number if self.options.times == "frames" else step)
-            * (1.0 if self.options.time_step is None else self.options.time_step),
+            time=counted * (1.0 if self.options.time_step is None else self.options.time_step),
             step=step,
             ids=np.arange(n) if constant else None,
+            topology=self.topology,
+            rows=np.arange(n),
             cell=lattice if lattice.any() else None,
             observables={
                 str(name): float(np.ravel(value)[0]) for name, value in snapshot.log.items() if np.size(value) == 1

@@ -9,19 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from setclosure.errors import ReaderError
 from setclosure.extras import optional_packages
 from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
-from setclosure.trajectories.readers.finishing import AXES, facts, finished, join_topology, require_columns
-from setclosure.trajectories.readers.selection import Selector
+from setclosure.trajectories.readers.finishing import AXES, facts, finished, require_columns
+from setclosure.trajectories.readers.options import MDAnalysisOptions
+from setclosure.trajectories.readers.selection import Selector, topology_rows
+from setclosure.trajectories.readers.text import whole_numbers
 from setclosure.trajectories.readers.units import unit_name
-
-if TYPE_CHECKING:
-    from setclosure.trajectories.readers.mdanalysis import MDAnalysisConfig
 
 Array = np.ndarray[Any, Any]
 
@@ -37,14 +36,14 @@ class H5MDFrames:
     ----------
     source : Source
         The files.
-    options : MDAnalysisConfig
+    options : MDAnalysisOptions
         The options of the reader.
     topology : Universe, optional
-        The topology, whose particles are those of the file in their order.
+        The topology, whose particles are those of the file, by identity or in their order.
     """
 
     source: Source
-    options: MDAnalysisConfig
+    options: MDAnalysisOptions
     topology: Any = None
 
     def scan(self) -> SourceFacts:
@@ -114,6 +113,8 @@ class H5MDFrames:
                             ids=ids,
                             cell=cell,
                             observables=_observables(group, steps, i),
+                            topology=self.topology,
+                            rows=self._rows(group, ids, where),
                         )
                         require_columns(frame, columns, where)
                         last, columns = time, tuple(frame.columns)
@@ -146,25 +147,35 @@ class H5MDFrames:
             elif values.ndim == 1 and len(values) == group["position/value"].shape[1]:
                 content[element] = values.astype(str) if values.dtype.kind in "OS" else values
             elif values.ndim == 2:
-                content |= {f"{element}{k}": values[:, k].astype(np.float64) for k in range(values.shape[1])}
+                vector = values.shape[1] == group["position/value"].shape[2]
+                names = [f"{element}_{AXES[k] if vector else k}" for k in range(values.shape[1])]
+                content |= {name: values[:, k].astype(np.float64) for k, name in enumerate(names)}
         if "species" in content:
             content["type"] = content["species"]
         cell = self._cell(group, i, steps, where)
         if self.options.unwrap:
             self._unwrap(content, cell, where)
         n = len(content["x"])
-        if self.topology is not None:
-            if self.topology.atoms.n_atoms != n:
-                raise ReaderError(
-                    f"{where} has {n} particles, and the topology {self.topology.atoms.n_atoms}; expected the same."
-                )
-            join_topology(content, self.topology, slice(None))
-        ids = content.pop("id", np.arange(n)).astype(np.int64)
+        if "id" not in content:
+            return content, np.arange(n), cell
+        ids = whole_numbers(content.pop("id"), "id", where)
         order = np.argsort(ids, kind="stable")
         ids = ids[order]
         if n and (ids[0] < 0 or (ids[1:] == ids[:-1]).any()):
             raise ReaderError(f"{where}: the identities of the particles are negative or not distinct.")
         return {name: column[order] for name, column in content.items()}, ids, cell
+
+    def _rows(self, group: Any, ids: Array, where: str) -> Array | None:
+        """Give the numbers of the particles in the topology: by identities, or by their order if there are none."""
+        if self.topology is None:
+            return None
+        if "id" in group:
+            return topology_rows(self.topology, ids, where)
+        if self.topology.atoms.n_atoms != len(ids):
+            raise ReaderError(
+                f"{where} has {len(ids)} particles, and the topology {self.topology.atoms.n_atoms}; expected the same."
+            )
+        return ids
 
     def _unwrap(self, content: dict[str, Array], cell: Array | None, where: str) -> None:
         axes = [axis for axis in AXES if axis in content]
@@ -226,7 +237,11 @@ def _observables(group: Any, steps: Array | None, i: int) -> dict[str, float]:
         return found
 
     def visit(name: str, item: Any) -> None:
-        if hasattr(item, "shape") or "value" not in item or not hasattr(item["value"], "shape"):
+        if hasattr(item, "shape"):
+            if item.size == 1 and item.dtype.kind in "fiu" and "value" not in item.parent:
+                found[name] = float(np.ravel(item[()])[0])  # the same in all frames
+            return
+        if "value" not in item or not hasattr(item["value"], "shape"):
             return
         if item["value"].ndim == 1 and item["value"].dtype.kind in "fiu":
             value = _at(whole, name, i, steps, name)

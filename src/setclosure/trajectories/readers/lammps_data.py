@@ -38,6 +38,9 @@ STYLES = {
 }
 """The columns of the section ``Atoms`` by atom style."""
 
+REFUSED = ("hybrid", "template", "body")
+"""Atom styles whose columns depend on more than the style."""
+
 VELOCITIES = {
     4: "id vx vy vz",
     5: "id vx vy vz ervel",
@@ -72,7 +75,7 @@ def read_data(path: Path, atom_style: str | None = None, open_end: bool = False)
     ReaderError
         If the file has no section ``Atoms``, its columns are not known, or a line is damaged.
     """
-    header, sections, style = _sections(path, open_end)
+    header, sections, style, units = _sections(path, open_end)
     if "Atoms" not in sections:
         raise ReaderError(f"{path} has no section 'Atoms'; expected a data file of LAMMPS with particles in it.")
     line, rows, begins = sections["Atoms"]
@@ -86,21 +89,22 @@ def read_data(path: Path, atom_style: str | None = None, open_end: bool = False)
     if "Velocities" in sections:
         _add_velocities(path, atoms, sections["Velocities"])
     origin, vectors = _box(path, header)
-    title = header.get("step")
+    step = header.get("step")
     return Snapshot(
         f"{path}, line {line}",
         n,
         tuple(atoms),
         origin,
         vectors,
-        step=None if title is None else int(title[0]),
+        step=None if step is None else int(step[0]),
+        units=units,
         table=atoms,
     )
 
 
 def atom_columns(path: Path, atom_style: str | None = None) -> str:
     """Give the columns of the section ``Atoms``, without image flags, as MDAnalysis names them."""
-    _, sections, style = _sections(path, open_end=True)
+    _, sections, style, _ = _sections(path, open_end=True)
     if "Atoms" not in sections:
         raise ReaderError(f"{path} has no section 'Atoms'; expected a data file of LAMMPS with particles in it.")
     line, rows, _ = sections["Atoms"]
@@ -112,7 +116,7 @@ Section = tuple[int, list[bytes], int]
 """The line of the title of a section, its rows, and the line of the first row."""
 
 
-def _sections(path: Path, open_end: bool) -> tuple[dict[str, list[float]], dict[str, Section], str | None]:
+def _sections(path: Path, open_end: bool) -> tuple[dict[str, list[float]], dict[str, Section], str | None, str | None]:
     header: dict[str, list[float]] = {}
     sections: dict[str, Section] = {}
     style = None
@@ -131,12 +135,9 @@ def _sections(path: Path, open_end: bool) -> tuple[dict[str, list[float]], dict[
             if SECTION.match(text):
                 rows = []
                 sections[text] = (lines.number, rows, 0)
-                if (
-                    text == "Atoms"
-                    and comment.split()
-                    and comment.split()[0] in (*STYLES, "hybrid", "template", "body")
-                ):
-                    style = comment.split()[0]
+                noted = comment.split()[:1]
+                if text == "Atoms" and noted and noted[0] in (*STYLES, *REFUSED):
+                    style = noted[0]
             elif rows is None:
                 if match := HEADER.match(text):
                     header[match["key"]] = [float(number) for number in match["numbers"].split()]
@@ -147,7 +148,8 @@ def _sections(path: Path, open_end: bool) -> tuple[dict[str, list[float]], dict[
                 rows.append(text.encode() + b"\n")
         if not (open_end or last.endswith(b"\n")):
             raise cut_off(lines, "the last line")
-    return header, sections, style
+    units = re.search(r"units = (\w+)", title)
+    return header, sections, style, None if units is None else units.group(1)
 
 
 def _columns(path: Path, line: int, rows: list[bytes], style: str | None) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ import numpy as np
 
 from setclosure.errors import ReaderError
 from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
-from setclosure.trajectories.readers.finishing import facts, finished, join_topology, require_columns
+from setclosure.trajectories.readers.finishing import facts, finished, require_columns
 from setclosure.trajectories.readers.lammps_data import read_data
 from setclosure.trajectories.readers.lammps_dump import Snapshot, dump_snapshots, require_snapshots
+from setclosure.trajectories.readers.options import MDAnalysisOptions
 from setclosure.trajectories.readers.selection import Selector, topology_rows
 from setclosure.trajectories.readers.text import CutOffError, whole_numbers
 from setclosure.trajectories.readers.units import LAMMPS_UNITS
@@ -37,7 +38,7 @@ class LammpsFrames:
         The files.
     is_data : bool
         Whether they are data files.
-    options : MDAnalysisConfig
+    options : MDAnalysisOptions
         The options of the reader.
     topology : Universe, optional
         The topology, as MDAnalysis reads it.
@@ -45,7 +46,7 @@ class LammpsFrames:
 
     source: Source
     is_data: bool
-    options: Any
+    options: MDAnalysisOptions
     topology: Any = None
 
     def scan(self) -> SourceFacts:
@@ -158,8 +159,6 @@ class LammpsFrames:
         content = {**positions, **{name: column for name, column in content.items() if name not in (*positions, "id")}}
         if "q" in content and "charge" not in content:
             content["charge"] = content["q"]
-        if self.topology is not None:
-            join_topology(content, self.topology, topology_rows(self.topology, ids, snapshot.where))
         return finished(
             self.options,
             selector,
@@ -169,6 +168,8 @@ class LammpsFrames:
             step=snapshot.step,
             ids=ids,
             cell=lattice if any(periodic) else None,
+            topology=self.topology,
+            rows=None if self.topology is None else topology_rows(self.topology, ids, snapshot.where),
         )
 
     def _periodic(self, snapshot: Snapshot) -> tuple[bool, ...]:

@@ -28,8 +28,9 @@ Row = dict[str, float]
 def read_thermo(path: str | Path) -> dict[str, Array]:
     """Read the thermodynamic output of a log file of LAMMPS.
 
-    Steps that are written twice, at the end of a run and at the start of the next one, are there once, as the later run
-    has them. A number that only some runs write is NaN in the others.
+    Steps rise: where a run begins at a step that an earlier one had reached, because it goes on from there, was started
+    again, or its steps were reset, the earlier rows from this step on are left out. A number that only some runs write
+    is NaN in the others.
 
     Parameters
     ----------
@@ -49,17 +50,20 @@ def read_thermo(path: str | Path) -> dict[str, Array]:
     path = Path(path)
     rows: dict[int, Row] = {}
     names: dict[str, None] = {}
+    last = -1
     with opened(path) as lines:
         for row in _rows(lines):
-            rows.pop(int(row["Step"]), None)
-            rows[int(row["Step"])] = row
+            step = int(row["Step"])
+            for later in [known for known in rows if known >= step] if rows and step <= last else ():
+                del rows[later]
+            rows[step], last = row, step
             names |= dict.fromkeys(row)
     if not rows:
         raise ReaderError(
             f"{path} has no thermodynamic output with steps; expected a log file of LAMMPS with a table that "
             "begins with 'Step'."
         )
-    steps = sorted(rows)
+    steps = list(rows)
     columns = {name: np.array([rows[step].get(name, np.nan) for step in steps]) for name in names if name != "Step"}
     return {"Step": np.array(steps, dtype=np.int64), **columns}
 

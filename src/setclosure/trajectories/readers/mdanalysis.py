@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-from pydantic import Field
+from typing import Any, Protocol
 
 from setclosure.errors import ReaderError
 from setclosure.registry import register
-from setclosure.trajectories.readers.base import Frame, ReaderConfig, Source, SourceFacts
+from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
 from setclosure.trajectories.readers.gsd_frames import GSDFrames
 from setclosure.trajectories.readers.h5md_frames import H5MDFrames
 from setclosure.trajectories.readers.lammps_data import atom_columns
 from setclosure.trajectories.readers.lammps_frames import LammpsFrames
+from setclosure.trajectories.readers.options import MDAnalysisOptions
 from setclosure.trajectories.readers.selection import load_topology
 from setclosure.trajectories.readers.text import opened
 from setclosure.trajectories.readers.universe_frames import FORMATS, UniverseFrames
-
-LAMMPS_STYLES = Literal["lj", "real", "metal", "si", "cgs", "electron", "micro", "nano"]
 
 SUFFIXES = {
     ".lammpstrj": "LAMMPSDUMP",
@@ -58,71 +55,13 @@ class Reading(Protocol):
 
 
 @register("reader", "mdanalysis")
-class MDAnalysisConfig(ReaderConfig):
+class MDAnalysisConfig(MDAnalysisOptions):
     """Options of the reader of LAMMPS dumps and data files, XTC, TRR, DCD, H5MD, GSD, NetCDF, XYZ and PDB.
 
     Lengths, times and coordinates are those of the file: nothing is converted and the origin stays where it is.
     Velocities are the columns ``vx``, ``vy`` and ``vz``. MDAnalysis keeps a small file with the offsets of the frames
     beside an XTC or TRR file, where it may.
     """
-
-    topology: str | None = Field(
-        None,
-        description="File with the particles' types, names, charges, masses or bonds. Names in braces stand for what "
-        "the name of the trajectory says; a relative path may start at the folder of the trajectory.",
-    )
-    select: str | None = Field(
-        None, description="Which particles are read, in MDAnalysis's language: 'type 1 or type 2', 'name O*'."
-    )
-    format: Literal["LAMMPSDUMP", "DATA", "LAMMPS", "XTC", "TRR", "DCD", "H5MD", "GSD", "NCDF", "XYZ", "PDB"] | None = (
-        Field(
-            None,
-            description="Format of the files, if their names do not show it. LAMMPS is a DCD file written by LAMMPS.",
-        )
-    )
-    species: str | None = Field(
-        None,
-        description="What says the species: type, name, element, charge, resname or a column of the file. By default "
-        "the first of type and name that the file or the topology has.",
-    )
-    time_step: float | None = Field(
-        None,
-        gt=0,
-        description="The time of one step of LAMMPS or HOOMD, or between frames where the file does not say times "
-        "(XYZ, PDB) or frames are counted. Without it times are numbers of steps or frames there.",
-    )
-    times: Literal["file", "frames"] = Field(
-        "file", description="Times as in the file, or by counting frames, for files that say no true ones."
-    )
-    units: Literal["file", "mdanalysis"] = Field(
-        "file", description="Units as in the file, or converted by MDAnalysis to Å and ps where the file says its own."
-    )
-    lammps_units: LAMMPS_STYLES | None = Field(
-        None, description="LAMMPS' style of units, which names the units of a dump; nothing is converted."
-    )
-    atom_style: str | None = Field(
-        None,
-        description="Atom style of a LAMMPS data file that does not note it, or the names of its columns: "
-        "'id mol type q x y z'.",
-    )
-    coordinates: Literal["x", "xs", "xu", "xsu"] | None = Field(
-        None, description="Which coordinates of a LAMMPS dump are read, if it has several kinds; by default the first."
-    )
-    unwrap: bool = Field(
-        False, description="Whether positions are unwrapped, by image flags or as the file has them unwrapped."
-    )
-    periodic: str | None = Field(
-        None,
-        pattern="^[pf]{3}$",
-        description="Which directions of the box are periodic, if the file does not say it: ppf is a slab.",
-    )
-    cut_off: Literal["refuse", "drop", "whole"] = Field(
-        "refuse",
-        description="What happens to an end of a text file that looks cut off: it is refused; an incomplete frame at "
-        "the end of a LAMMPS dump is dropped; or a last line without a line break is taken as whole.",
-    )
-    group: str | None = Field(None, description="Group of particles of an H5MD file, if it has several.")
-    leave_out: tuple[str, ...] = Field((), description="Columns that are not read, because only some frames have them.")
 
     def scan(self, source: Source) -> SourceFacts:
         """Count the frames, and look at the first one."""

@@ -84,7 +84,13 @@ class Selector:
         self._chosen = np.zeros(0, dtype=np.int64)
 
     def indices(
-        self, table: dict[str, Array], ids: Array | None, positions: Array, vectors: Array | None, where: str
+        self,
+        table: dict[str, Array],
+        ids: Array | None,
+        rows: Array | None,
+        positions: Array,
+        vectors: Array | None,
+        where: str,
     ) -> Array:
         """Give the numbers of the chosen particles of one frame.
 
@@ -94,6 +100,8 @@ class Selector:
             Columns of the frame.
         ids : array, optional
             Identities of the particles.
+        rows : array, optional
+            Their numbers in the topology.
         positions : array
             ``(N, 3)``.
         vectors : array, optional
@@ -107,10 +115,10 @@ class Selector:
             If the selection cannot be made, or leaves nothing.
         """
         given = {name: table[name] for name in (*ATTRIBUTES, "mol") if name in table}
-        key = (ids, *given.values())
+        key = (ids, rows, *given.values())
         same = len(key) == len(self._key) and all(np.array_equal(a, b) for a, b in zip(key, self._key, strict=True))  # type: ignore[arg-type]
         if not same:
-            self._group = self._made(given, ids, len(positions), where)
+            self._group = self._made(given, ids, rows, len(positions))
             self._key = key
         elif not self.moves:
             return self._chosen
@@ -123,34 +131,43 @@ class Selector:
         self._chosen = np.sort(number[chosen.indices])
         return self._chosen
 
-    def _made(self, given: dict[str, Array], ids: Array | None, n: int, where: str) -> Any:
-        if self.topology is not None:
-            return self._of_topology(ids, where)
+    def _made(self, given: dict[str, Array], ids: Array | None, rows: Array | None, n: int) -> Any:
+        attributes = {
+            ATTRIBUTES[name]: column.astype(int).astype(str)
+            if name == "type" and column.dtype.kind in "fiu"
+            else column
+            for name, column in given.items()
+            if name != "mol"
+        }
+        with quiet():
+            if self.topology is not None and rows is not None:
+                self.topology.load_new(np.zeros((1, self.topology.atoms.n_atoms, 3), dtype=np.float32))
+                group = self.topology.atoms[rows]
+                for name, values in attributes.items():
+                    if hasattr(group, name):
+                        setattr(group, name, values)
+                return group
+            return self._without_topology(attributes, given.get("mol"), ids, n)
+
+    def _without_topology(
+        self, attributes: dict[str, Array], molecules: Array | None, ids: Array | None, n: int
+    ) -> Any:
         with optional_packages():
             import MDAnalysis
-        molecules = given.pop("mol", None)
-        names, resindex = (None, None) if molecules is None else np.unique(molecules, return_inverse=True)
-        with quiet():
-            universe = MDAnalysis.Universe.empty(
-                n,
-                n_residues=1 if names is None else len(names),
-                atom_resindex=np.zeros(n, dtype=int) if resindex is None else resindex,
-                trajectory=True,
-            )
-            if names is not None:
-                universe.add_TopologyAttr("resids", names.astype(int))
-            if ids is not None:
-                universe.add_TopologyAttr("ids", ids)
-            for name, column in given.items():
-                whole = np.issubdtype(column.dtype, np.number) and name == "type"
-                universe.add_TopologyAttr(ATTRIBUTES[name], column.astype(int).astype(str) if whole else column)
+        names, place = (None, None) if molecules is None else np.unique(molecules, return_inverse=True)
+        universe = MDAnalysis.Universe.empty(
+            n,
+            n_residues=1 if names is None else len(names),
+            atom_resindex=np.zeros(n, dtype=int) if place is None else place,
+            trajectory=True,
+        )
+        if names is not None:
+            universe.add_TopologyAttr("resids", names.astype(int))
+        if ids is not None:
+            universe.add_TopologyAttr("ids", ids)
+        for name, values in attributes.items():
+            universe.add_TopologyAttr(name, values)
         return universe.atoms
-
-    def _of_topology(self, ids: Array | None, where: str) -> Any:
-        atoms = self.topology.atoms
-        with quiet():
-            self.topology.load_new(np.zeros((1, atoms.n_atoms, 3), dtype=np.float32))
-        return atoms[topology_rows(self.topology, ids, where)]
 
 
 def topology_rows(topology: Any, ids: Array | None, where: str) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +13,10 @@ from setclosure.errors import ReaderError
 from setclosure.extras import optional_packages
 from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
 from setclosure.trajectories.readers.finishing import AXES, facts, finished, join_topology, require_columns
+from setclosure.trajectories.readers.options import MDAnalysisOptions
 from setclosure.trajectories.readers.selection import moves, quiet, select_atoms
 from setclosure.trajectories.readers.units import LAMMPS_UNITS, unit_name
 from setclosure.trajectories.readers.whole_files import require_whole
-
-if TYPE_CHECKING:
-    from setclosure.trajectories.readers.mdanalysis import MDAnalysisConfig
 
 Array = np.ndarray[Any, Any]
 
@@ -39,7 +37,7 @@ class UniverseFrames:
         The files.
     kind : str
         One of :data:`FORMATS`.
-    options : MDAnalysisConfig
+    options : MDAnalysisOptions
         The options of the reader.
     topology : Path, optional
         The topology.
@@ -49,7 +47,7 @@ class UniverseFrames:
 
     source: Source
     kind: str
-    options: MDAnalysisConfig
+    options: MDAnalysisOptions
     topology: Path | None = None
     topology_options: dict[str, Any] = field(default_factory=dict)
 

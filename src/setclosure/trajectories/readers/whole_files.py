@@ -5,10 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from setclosure.errors import ReaderError
-from setclosure.trajectories.readers.text import Lines, cut_off, opened
+from setclosure.trajectories.readers.text import cut_off, opened
 
 MARKER = 4
 """Bytes of a marker around a record of Fortran."""
+
+XTC_MAGIC = (1995, 2023)
+"""What begins a frame of an XTC file; the second has longer frames."""
+
+XTC_HEAD = 56
+"""Bytes of a frame before its particles: numbers of particles and step, time, box, number of particles again."""
+
+XTC_BOUNDS = 32
+"""Bytes of precision, bounds and bits before the length of compressed coordinates."""
+
+UNCOMPRESSED = 9
+"""The most particles whose coordinates are not compressed."""
+
+TITLE = 80
+"""Bytes of a title in the second record."""
 
 
 def require_whole(path: Path, kind: str, open_end: bool = False) -> None:
@@ -32,6 +47,8 @@ def require_whole(path: Path, kind: str, open_end: bool = False) -> None:
         raise ReaderError(f"{path} is not there.")
     if kind in ("DCD", "LAMMPS"):
         _require_whole_records(path)
+    elif kind == "XTC":
+        _require_whole_xtc(path)
     elif kind == "XYZ":
         _require_whole_xyz(path, open_end)
     elif kind == "PDB":
@@ -47,18 +64,52 @@ def _require_whole_records(path: Path) -> None:
         order = "little" if int.from_bytes(first, "little") == 84 else "big"
         if int.from_bytes(first, order) != 84:  # type: ignore[arg-type]
             return  # markers of 8 bytes, or no DCD file: MDAnalysis says
-        begin = 0
+        begin = record = 0
         while begin < size:
             stream.seek(begin)
             length = int.from_bytes(stream.read(MARKER), order)  # type: ignore[arg-type]
+            expected = length
+            if record == 1:  # some programs write the length of two titles, and three titles
+                length = MARKER + TITLE * int.from_bytes(stream.read(MARKER), order)  # type: ignore[arg-type]
             stream.seek(begin + MARKER + length)
             closing = stream.read(MARKER)
-            if len(closing) < MARKER or int.from_bytes(closing, order) != length:  # type: ignore[arg-type]
+            if len(closing) < MARKER or int.from_bytes(closing, order) != expected:  # type: ignore[arg-type]
                 raise ReaderError(
                     f"{path} is cut off or damaged in the record that begins at byte {begin}; expected {length} bytes "
                     "and their number again. Copy the file again."
                 )
             begin += length + 2 * MARKER
+            record += 1
+
+
+def _require_whole_xtc(path: Path) -> None:
+    size = path.stat().st_size
+    if size == 0:
+        raise ReaderError(f"{path} is empty; expected an XTC file.")
+    with path.open("rb") as stream:
+        begin = frame = 0
+        while begin < size:
+            stream.seek(begin)
+            head = stream.read(XTC_HEAD)
+            magic, n = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:8], "big")
+            if magic not in XTC_MAGIC:
+                raise ReaderError(
+                    f"{path}, frame {frame}, byte {begin}: the number {magic} begins it; expected 1995 or 2023, as in "
+                    "an XTC file. The file is damaged or of another format."
+                )
+            if n <= UNCOMPRESSED:
+                end = begin + XTC_HEAD + 12 * n
+            else:
+                stream.seek(begin + XTC_HEAD + XTC_BOUNDS)
+                wide = 8 if magic == XTC_MAGIC[1] else 4
+                length = int.from_bytes(stream.read(wide), "big")
+                end = begin + XTC_HEAD + XTC_BOUNDS + wide + -(-length // 4) * 4
+            if end > size:
+                raise ReaderError(
+                    f"{path} ends at byte {size}, within frame {frame}, which begins at byte {begin}; expected {end}. "
+                    "It is cut off: copy it again."
+                )
+            begin, frame = end, frame + 1
 
 
 def _require_whole_xyz(path: Path, open_end: bool) -> None:
@@ -89,20 +140,16 @@ def _require_whole_xyz(path: Path, open_end: bool) -> None:
 
 def _require_whole_pdb(path: Path, open_end: bool) -> None:
     with opened(path) as lines:
-        last, open_model = b"", 0
+        last, model = b"", 0
         while line := lines.line():
             last = line
             if line.startswith(b"MODEL "):
-                if open_model:
-                    _refuse_open_model(lines, open_model)
-                open_model = lines.number
-            elif line.startswith(b"ENDMDL"):
-                open_model = 0
-        if open_model:
-            _refuse_open_model(lines, open_model)
+                model = lines.number
+            elif line.startswith((b"ENDMDL", b"END")):
+                model = 0
+        if model:
+            raise lines.wrong(
+                f"the file ends within the model that begins at line {model}", "a line ENDMDL", "It may be cut off."
+            )
         if not open_end and not last.endswith(b"\n") and last.strip() not in (b"END", b"ENDMDL"):
             raise cut_off(lines, "the last record")
-
-
-def _refuse_open_model(lines: Lines, begin: int) -> None:
-    raise lines.wrong(f"the model that begins at line {begin} has no end", "a line ENDMDL", "The file may be cut off.")
