@@ -211,7 +211,7 @@ def file_facts(path: Path) -> dict[str, Any]:
     return {
         "path": str(path.resolve()),
         "size": size,
-        "mtime": datetime.fromtimestamp(changed, UTC).isoformat(timespec="seconds"),
+        "mtime": when(changed),
         "sha256": total.hexdigest(),
     }
 
@@ -219,3 +219,8 @@ def file_facts(path: Path) -> dict[str, Any]:
 def files_of(path: Path) -> list[Path]:
     """List the files of a folder, in the order of their names; a file stands for itself."""
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def when(seconds: float) -> str:
+    """Give a time in seconds since 1970 as text in ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
