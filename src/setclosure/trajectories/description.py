@@ -15,6 +15,7 @@ import numpy as np
 from setclosure.errors import DatasetError, SetclosureWarning
 from setclosure.sets.features import Features
 from setclosure.trajectories.layout import Array, Layout
+from setclosure.trajectories.sources import read_sources
 from setclosure.trajectories.store import SCHEMA, Store
 
 
@@ -138,6 +139,14 @@ class Description:
     def provenance(self) -> dict[str, Any]:
         """The origin of the data: configuration, seed, split and version of the package."""
         return dict(self._store.facts["provenance"])
+
+    @property
+    def sources(self) -> dict[int, dict[str, Any]]:
+        """The files that imported trajectories come from, by trajectory: path, size, time and SHA-256 of each."""
+        known = read_sources(self.path)
+        if self._stretches is None:
+            return known
+        return {m: known[i] for m, i in enumerate(self._stretches[:, 0].tolist()) if i in known}
 
     @property
     def committed(self) -> Array:

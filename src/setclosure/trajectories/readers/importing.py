@@ -14,7 +14,6 @@ from setclosure.claims import claim
 from setclosure.errors import DatasetError, MicrostateError, ReaderError
 from setclosure.processes import available_cores
 from setclosure.registry import plugins
-from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.layout import Trajectory
 from setclosure.trajectories.readers.pattern import find_sources
 from setclosure.trajectories.readers.pool import LostWorkerError, Pool, processes
@@ -22,6 +21,7 @@ from setclosure.trajectories.readers.prepare import MOST_NAMED, Prepared
 from setclosure.trajectories.readers.spec import ImportSpec
 from setclosure.trajectories.readers.work import Looked, Order, has_changed, look, read
 from setclosure.trajectories.sources import add_source, read_sources, tidy_sources
+from setclosure.trajectories.store import Store
 
 Shows = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 """A function that shows the progress of some work by its name, the number of its units and what they are called.
@@ -36,7 +36,7 @@ def import_files(
     *,
     pool: Pool | int | None = None,
     shows: Shows | None = None,
-) -> dict[str, TrajectoryDataset]:
+) -> dict[str, Path]:
     """Import files into the data sets ``folder/<split>.zarr``, or go on with an import that was stopped.
 
     Every trajectory is committed when it has been read, and its files, with size, time and SHA-256, are written down
@@ -58,7 +58,7 @@ def import_files(
     Returns
     -------
     dict
-        The data set of each split, by its name.
+        The path of each data set, by its name.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def import_dataset(
     *,
     pool: Pool | int | None = None,
     shows: Shows | None = None,
-) -> TrajectoryDataset:
+) -> Path:
     """Import all files into one data set at ``path``, whatever ``splits`` says; see :func:`import_files`."""
     name = Path(path).name.removesuffix(".zarr")
     spec = spec.model_copy(update={"splits": {name: 1.0}})
@@ -91,7 +91,7 @@ def import_dataset(
 
 def _import(
     spec: ImportSpec, places: Mapping[str, Path], base: Path, pool: Pool | int | None, shows: Shows | None
-) -> dict[str, TrajectoryDataset]:
+) -> dict[str, Path]:
     base, shows = base.resolve(), shows or _show_nothing
     files = find_sources(spec.files, base)
     order = Order(json.dumps(spec.stored()), str(base), tuple(plugins()))
@@ -102,22 +102,23 @@ def _import(
                 found[k] = task()
                 advance(len(found))
         prepared = Prepared.of(spec, order, [part for k in sorted(found) for part in found[k]], base)
-        datasets = {name: _claimed(prepared, name, path) for name, path in places.items()}
+        stores = {name: _claimed(prepared, name, path) for name, path in places.items()}
         failed: dict[str, str] = {}
-        for name, data in datasets.items():
-            failed |= _fill(name, data, prepared, team, shows)
+        for name, store in stores.items():
+            failed |= _fill(name, store, prepared, team, shows)
     if failed:
         raise ReaderError(_failures(failed, sum(len(of_name) for of_name in prepared.shares.values())))
-    return datasets
+    return dict(places)
 
 
-def _fill(name: str, data: TrajectoryDataset, prepared: Prepared, team: Pool, shows: Shows) -> dict[str, str]:
+def _fill(name: str, store: Store, prepared: Prepared, team: Pool, shows: Shows) -> dict[str, str]:
     """Read what a data set still lacks; give the trajectories that could not be read, with the reasons."""
-    there = data.committed
-    there[data.verify()] = False
+    there = store.committed
+    there[store.damaged(again=True)] = False
     failed: dict[str, str] = {}
     todo, calls = [], []
-    for m, stretch in enumerate(prepared.shares[name]):
+    stretches = prepared.shares[name]
+    for m, stretch in enumerate(stretches):
         part = prepared.looked[stretch.source]
         if part.problem:
             failed[f"{name}, trajectory {m}"] = part.problem
@@ -129,7 +130,7 @@ def _fill(name: str, data: TrajectoryDataset, prepared: Prepared, team: Pool, sh
         advance(done)
         for k, task in team.each(read, calls):
             try:
-                _commit(data, todo[k], prepared, calls[k][1].name, *task())
+                _commit(store, todo[k], prepared.label(stretches[todo[k]]), calls[k][1].name, *task())
             except LostWorkerError:
                 raise
             except ReaderError as error:
@@ -137,30 +138,25 @@ def _fill(name: str, data: TrajectoryDataset, prepared: Prepared, team: Pool, sh
                 continue
             done += 1
             advance(done)
-    tidy_sources(data.path)
+    tidy_sources(store.path)
     return failed
 
 
 def _commit(
-    data: TrajectoryDataset,
-    index: int,
-    prepared: Prepared,
-    source: str,
-    trajectory: Trajectory,
-    files: list[dict[str, Any]],
+    store: Store, index: int, label: str, source: str, trajectory: Trajectory, files: list[dict[str, Any]]
 ) -> None:
     """Write down where a trajectory comes from, and then the trajectory."""
-    if not data.layout.ragged:
+    if not store.layout.ragged:
         trajectory = replace(trajectory, counts=None)
-    stretch = prepared.shares[data.provenance["split"]][index]
-    add_source(data.path, index, {"source": prepared.label(stretch), "files": files})
     try:
-        data.commit(index, trajectory)
+        content = trajectory.packed(store.layout, index)
     except MicrostateError as error:
         raise ReaderError(f"{source}: {error}") from error
+    add_source(store.path, index, {"source": label, "files": files})
+    store.commit(index, content)
 
 
-def _claimed(prepared: Prepared, name: str, path: Path) -> TrajectoryDataset:
+def _claimed(prepared: Prepared, name: str, path: Path) -> Store:
     """Claim the data set of a split, which is new or not finished."""
     layout, shares = prepared.layouts[name], prepared.shares[name]
     now = {
@@ -169,14 +165,14 @@ def _claimed(prepared: Prepared, name: str, path: Path) -> TrajectoryDataset:
         "split": name,
         "trajectories": {str(m): prepared.label(stretch) for m, stretch in enumerate(shares)},
     }
-    data = TrajectoryDataset.open(path) if path.exists() else None
-    if data is not None and data.provenance.get("source") == "files" and not data.committed.any():
+    store = Store.open(path) if path.exists() else None
+    if store is not None and store.facts["provenance"].get("source") == "files" and not store.committed.any():
         shutil.rmtree(path)  # nothing was read into it: another specification may try
-        data = None
-    if data is None:
-        return TrajectoryDataset.create(path, layout, len(shares), now)
-    before = {key: value for key, value in data.provenance.items() if key != "setclosure"}
-    before, wanted = before | {"layout": data.layout.to_json()}, now | {"layout": layout.to_json()}
+        store = None
+    if store is None:
+        return Store.create(path, layout, len(shares), now)
+    before = {key: value for key, value in store.facts["provenance"].items() if key != "setclosure"}
+    before, wanted = before | {"layout": store.layout.to_json()}, now | {"layout": layout.to_json()}
     if before.get("trajectories") != now["trajectories"]:
         before, wanted = _first_difference(before, wanted)
     claim(
@@ -186,9 +182,9 @@ def _claimed(prepared: Prepared, name: str, path: Path) -> TrajectoryDataset:
         remedy="Choose another folder, or use the specification and the files that made it.",
         error=DatasetError,
     )
-    data.clear_leftovers()
-    _require_unchanged(data)
-    return data
+    store.clear_leftovers()
+    _require_unchanged(store)
+    return store
 
 
 def _first_difference(before: dict[str, Any], now: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -202,14 +198,14 @@ def _first_difference(before: dict[str, Any], now: dict[str, Any]) -> tuple[dict
     return before | {"trajectories": short(a)}, now | {"trajectories": short(b)}
 
 
-def _require_unchanged(data: TrajectoryDataset) -> None:
+def _require_unchanged(store: Store) -> None:
     """Refuse to go on if a file has another content than when its trajectory was committed."""
-    committed = data.committed
-    for m, entry in read_sources(data.path).items():
+    committed = store.committed
+    for m, entry in read_sources(store.path).items():
         for file in entry["files"] if committed[m] else ():
             if has_changed(file):
                 raise DatasetError(
-                    f"{file['path']} has changed since trajectory {m} of {data.path} was imported from it (it was of "
+                    f"{file['path']} has changed since trajectory {m} of {store.path} was imported from it (it was of "
                     f"{file['mtime']}). Import into another folder, or restore the file."
                 )
 
