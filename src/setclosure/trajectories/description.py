@@ -154,6 +154,10 @@ class Description:
         there = self._store.committed
         return there if self._stretches is None else np.asarray(there[self._stretches[:, 0]])
 
+    def digest(self, index: int) -> bytes | None:
+        """Give the SHA-256 of the content of a trajectory; None if it is a part of one on the disk."""
+        return None if self._stretches is not None else bytes(self._store.digests[index])
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 over layout and content: equal for equal data, wherever they are and whoever wrote them when."""

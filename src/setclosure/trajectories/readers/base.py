@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -138,6 +138,14 @@ class ReaderConfig(PartConfig):
     Readers give what a file says and interpret nothing: which columns are positions, and what a species is called, is
     said by an import specification. Particles are in the order of their identities, if the file has any.
     """
+
+    path_options: ClassVar[tuple[str, ...]] = ()
+    """The options that name files, such as a topology; in a specification they count from its folder."""
+
+    def counted_from(self, folder: Path) -> Self:
+        """Give the reader whose own files, where it names them by relative paths, count from a folder."""
+        whole = {key: str(folder / value) for key in self.path_options if (value := getattr(self, key)) is not None}
+        return self.model_copy(update=whole)
 
     def sources(self, source: Source) -> list[Source]:
         """List the trajectories of a file that may hold several; by default it holds one.

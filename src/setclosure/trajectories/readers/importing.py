@@ -15,6 +15,7 @@ from setclosure.errors import DatasetError, MicrostateError, ReaderError
 from setclosure.processes import available_cores
 from setclosure.registry import plugins
 from setclosure.trajectories.layout import Trajectory
+from setclosure.trajectories.readers.base import Source, files_of
 from setclosure.trajectories.readers.pattern import find_sources
 from setclosure.trajectories.readers.pool import LostWorkerError, Pool, processes
 from setclosure.trajectories.readers.prepare import MOST_NAMED, Prepared
@@ -22,6 +23,9 @@ from setclosure.trajectories.readers.spec import ImportSpec
 from setclosure.trajectories.readers.work import Looked, Order, has_changed, look, read
 from setclosure.trajectories.sources import add_source, read_sources, tidy_sources
 from setclosure.trajectories.store import Store
+
+BYTES_EACH = 2**24
+"""A process is started for so many bytes of files: it takes seconds, in which one reads about as much."""
 
 Shows = Callable[[str, int, str], AbstractContextManager[Callable[[int], None]]]
 """A function that shows the progress of some work by its name, the number of its units and what they are called.
@@ -51,7 +55,7 @@ def import_files(
     base : path
         The folder from which the names of files in the specification count.
     pool : Pool or int, optional
-        Who reads, or how many processes do; by default one for each core. One is this process.
+        Who reads, or how many processes do; by default one for each core if there is much to read. One is this process.
     shows : callable, optional
         What shows the progress.
 
@@ -95,7 +99,7 @@ def _import(
     base, shows = base.resolve(), shows or _show_nothing
     files = find_sources(spec.files, base)
     order = Order(json.dumps(spec.stored()), str(base), tuple(plugins()))
-    with nullcontext(pool) if isinstance(pool, Pool) else processes(pool or available_cores()) as team:
+    with nullcontext(pool) if isinstance(pool, Pool) else processes(pool or _worthwhile(files)) as team:
         found: dict[int, list[Looked]] = {}
         with shows("looking", len(files), "files") as advance:
             for k, task in team.each(look, [(order, source) for source in files]):
@@ -109,6 +113,12 @@ def _import(
     if failed:
         raise ReaderError(_failures(failed, sum(len(of_name) for of_name in prepared.shares.values())))
     return dict(places)
+
+
+def _worthwhile(files: list[Source]) -> int:
+    """Give the number of processes whose start pays: one for each core, and fewer for little to read."""
+    size = sum(file.stat().st_size for source in files for path in source.paths for file in files_of(path))
+    return max(1, min(available_cores(), len(files), size // BYTES_EACH))
 
 
 def _fill(name: str, store: Store, prepared: Prepared, team: Pool, shows: Shows) -> dict[str, str]:

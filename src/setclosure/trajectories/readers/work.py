@@ -89,7 +89,8 @@ def open_spec(order: Order) -> ImportSpec:
     """Read the specification of an order, in the process to which it was sent."""
     for plugin in order.plugins:
         plugin.load()
-    return ImportSpec.parse(json.loads(order.text))
+    spec = ImportSpec.parse(json.loads(order.text))
+    return spec.model_copy(update={"reader": spec.reader.counted_from(Path(order.base))})
 
 
 @functools.lru_cache(maxsize=2)
