@@ -128,6 +128,11 @@ def _sources(data: TrajectoryDataset) -> str:
     return f"{len(files)} files of {sum(files.values()) / 1e6:.3g} MB: {named}"
 
 
+def _provenance(data: TrajectoryDataset) -> str:
+    said = {key: _said(value) for key, value in data.provenance.items() if key != "trajectories"}
+    return json.dumps(said, ensure_ascii=False)
+
+
 def _said(value: Any) -> Any:
     """Leave out of JSON values what was not said: nothing, and empty lists, mappings and texts."""
     if isinstance(value, dict):

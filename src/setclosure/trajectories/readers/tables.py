@@ -143,8 +143,8 @@ class _Table:
         if len(wrong):
             row = int(wrong[0])
             raise ReaderError(
-                f"{self.path}, {self.line(row)}: '{name}' is {self.data[name][row]!r}; expected {expected}. Repair the "
-                "file."
+                f"{self.path}, {self.line(row)}: '{name}' is {_shown(self.data[name][row])}; expected {expected}. "
+                "Repair the file."
             )
 
 
@@ -176,7 +176,7 @@ def _read(options: str, path: Path, size: int, changed: int) -> _Table:
     columns = {str(name): numbers for name in data.columns if (numbers := _numbers(data[name])) is not None}
     for name in (config.frame, config.time):
         if name is not None and name not in columns:
-            raise ReaderError(f"{path}: no entry of '{name}' is a number; the first is {data[name][rows[0]]!r}.")
+            raise ReaderError(f"{path}: no entry of '{name}' is a number; the first is {_shown(data[name][rows[0]])}.")
     ids, species, labels = (
         None if name is None else _labels(data[name], rows)
         for name in (config.particle, config.species, config.trajectory)
@@ -244,6 +244,13 @@ def _labels(column: Any, rows: Array) -> Array:
     if numbers is not None and (numbers[rows] == np.rint(numbers[rows])).all():  # NaN is unequal
         return np.asarray(np.nan_to_num(numbers).astype(np.int64))
     return np.array([label_text(value) for value in column])
+
+
+def _shown(value: Any) -> str:
+    """Give an entry of a table as a message shows it."""
+    if isinstance(value, str):
+        return repr(value)
+    return "empty" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN is unequal to itself
 
 
 def _sorted(table: _Table, rows: Array) -> _Rows:
