@@ -193,6 +193,7 @@ def _claimed(prepared: Prepared, name: str, path: Path) -> Store:
         error=DatasetError,
     )
     store.clear_leftovers()
+    tidy_sources(path)  # a killed import may have left half a line
     _require_unchanged(store)
     return store
 

@@ -96,11 +96,13 @@ class Prepared:
         return cls(spec, order, looked, shares, layouts, base)
 
     def label(self, stretch: Stretch) -> str:
-        """Name what becomes a trajectory: the files as they lie below the folder of the specification, and frames."""
+        """Name what becomes a trajectory: the files as they lie below the specification, and the frames of a part."""
         part = self.looked[stretch.source]
         where = part.source.name.removeprefix(f"{self.base}/")
+        if (stretch.first, stretch.last) == (0, len(part.frames)):
+            return where
         frames = part.frames[stretch.first : stretch.last]
-        return f"{where}, frames {frames[0]} to {frames[-1]}" if len(frames) else where
+        return f"{where}, frames {frames[0]} to {frames[-1]}"
 
 
 def _species(spec: ImportSpec, good: list[Looked]) -> tuple[dict[str, int], tuple[str, ...]]:
