@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -36,7 +36,8 @@ class Frame:
     species : array or None
         The species of each particle as in the file, numbers or text, ``(N,)``; None if the file has none.
     cell : array or None
-        Lattice vectors as rows, ``(k, k)``; a row of zeros is a direction that is not periodic. None: the file has none.
+        Lattice vectors as rows, ``(k, k)``; a row of zeros is a direction that is not periodic. None if the file has
+        no cell.
     observables : dict
         Numbers of the frame itself, by name.
     step : int or None
@@ -74,6 +75,10 @@ class SourceFacts:
         Unit of a column, by its name, where the file says it.
     time_unit : str
         Unit of the times, if the file says it.
+    min_particles : int or None
+        The fewest particles of a frame; None if that is known only when all is read.
+    species : tuple or None
+        The species that occur, as in the file; None if that is known only when all is read, or there are none.
     """
 
     n_frames: int
@@ -83,6 +88,8 @@ class SourceFacts:
     has_cell: bool = False
     units: dict[str, str] = field(default_factory=dict)
     time_unit: str = ""
+    min_particles: int | None = None
+    species: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,14 @@ class ReaderConfig(PartConfig):
     said by an import specification. Particles are in the order of their identities, if the file has any.
     """
 
+    path_options: ClassVar[tuple[str, ...]] = ()
+    """The options that name files, such as a topology; in a specification they count from its folder."""
+
+    def counted_from(self, folder: Path) -> Self:
+        """Give the reader whose own files, where it names them by relative paths, count from a folder."""
+        whole = {key: str(folder / value) for key in self.path_options if (value := getattr(self, key)) is not None}
+        return self.model_copy(update=whole)
+
     def sources(self, source: Source) -> list[Source]:
         """List the trajectories of a file that may hold several; by default it holds one.
 
@@ -162,26 +177,58 @@ class ReaderConfig(PartConfig):
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how it reads frames")
 
+    def giving_species(self, column: str) -> Self:
+        """Give the reader whose frames have the species that a column, such as ``type`` or ``name``, says.
+
+        A reader that can choose has the option ``species``; another one is returned as it is.
+
+        Raises
+        ------
+        OptionsError
+            If the reader knows no such column.
+        """
+        if "species" not in type(self).model_fields:
+            return self
+        return type(self).checked(self.options() | {"species": column})
+
+    def where(self, source: Source, frame: int, particle: int) -> str:
+        """Say for a message where a particle of a frame stands in the file, such as ``line 17``; empty if unknown."""
+        return ""
+
 
 def file_facts(path: Path) -> dict[str, Any]:
-    """Give path, size, time of the last change and SHA-256 of a file, as JSON values.
+    """Give path, size, time of the last change and SHA-256 of a file, or of all files of a folder, as JSON values.
 
     Raises
     ------
     ReaderError
         If it cannot be read.
     """
+    total, size, changed = hashlib.sha256(), 0, 0.0
     try:
-        total = hashlib.sha256()
-        with path.open("rb") as stream:
-            while block := stream.read(HASHED_BYTES):
-                total.update(block)
-        facts = path.stat()
+        for file in files_of(path):
+            if file != path:
+                total.update(str(file.relative_to(path)).encode())
+            with file.open("rb") as stream:
+                while block := stream.read(HASHED_BYTES):
+                    total.update(block)
+            facts = file.stat()
+            size, changed = size + facts.st_size, max(changed, facts.st_mtime)
     except OSError as error:
-        raise ReaderError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ReaderError(f"{error.filename or path} cannot be read: {error.strerror}.") from error
     return {
-        "path": str(path),
-        "size": facts.st_size,
-        "mtime": datetime.fromtimestamp(facts.st_mtime, UTC).isoformat(timespec="seconds"),
+        "path": str(path.resolve()),
+        "size": size,
+        "mtime": when(changed),
         "sha256": total.hexdigest(),
     }
+
+
+def files_of(path: Path) -> list[Path]:
+    """List the files of a folder, in the order of their names; a file stands for itself."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def when(seconds: float) -> str:
+    """Give a time in seconds since 1970 as text in ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
