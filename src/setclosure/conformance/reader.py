@@ -23,7 +23,7 @@ SLICES = ((0, None, 1), (1, None, 1), (0, 2, 1), (1, None, 2), (0, 0, 1), (0, 10
 """Start, stop and step of the frames that are asked for."""
 
 CUTS = (0.37, 0.61, 0.98)
-"""Where a file is cut off, as a share of its size."""
+"""Shares of its size at which a file is cut off."""
 
 
 class ReaderContract:
@@ -66,6 +66,13 @@ class ReaderContract:
         require(facts.n_frames == len(frames), f"scan counts {facts.n_frames} frames, and {len(frames)} are read.")
         most = max(len(frame) for frame in frames)
         require(facts.max_particles == most, f"scan says at most {facts.max_particles} particles, and {most} are read.")
+        least = min(len(frame) for frame in frames)
+        said = facts.min_particles
+        require(said in (None, least), f"scan says at least {said} particles, and {least} are read.")
+        if facts.species is not None:
+            known = {str(label) for label in facts.species}
+            read = {str(label) for f in frames if f.species is not None for label in np.unique(f.species)}
+            require(read <= known, f"scan says the species {', '.join(known)}, and {', '.join(read)} are read.")
         for t, frame in enumerate(frames):
             require(
                 set(frame.columns) == set(facts.columns),
@@ -144,7 +151,8 @@ class ReaderContract:
     def test_provenance(self) -> None:
         """its files are noted with size and checksum"""  # noqa: D400, D403
         for facts, path in zip(self.source.files(), self.source.paths, strict=True):
-            require(facts["path"] == str(path), f"the path is noted as {facts['path']}; expected {path}.")
+            noted = Path(facts["path"])
+            require(noted == path.resolve(), f"the path is noted as {noted}; expected {path.resolve()}.")
             require(path.is_dir() or facts["size"] == path.stat().st_size, f"the size of {path} is noted wrongly.")
             require(len(facts["sha256"]) == 64, f"the checksum of {path} is {facts['sha256']!r}.")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from setclosure.errors import ReaderError
 from setclosure.registry import register
@@ -63,6 +63,8 @@ class MDAnalysisConfig(MDAnalysisOptions):
     beside an XTC or TRR file, where it may.
     """
 
+    path_options: ClassVar[tuple[str, ...]] = ("topology",)
+
     def scan(self, source: Source) -> SourceFacts:
         """Count the frames, and look at the first one."""
         return self._reading(source).scan()
@@ -72,6 +74,11 @@ class MDAnalysisConfig(MDAnalysisOptions):
         if start < 0 or step < 1:
             raise ReaderError(f"frames start at {start} and step by {step}; expected at least 0 and 1.")
         yield from self._reading(source).frames(start, stop, step)
+
+    def where(self, source: Source, frame: int, particle: int) -> str:
+        """Say where a particle of a frame stands in the file: the line of a dump."""
+        reading = self._reading(source)
+        return reading.where(frame, particle) if isinstance(reading, LammpsFrames) else ""
 
     def _reading(self, source: Source) -> Reading:
         kind = self.format or format_of(source.path)

@@ -19,7 +19,7 @@ from setclosure.errors import ReaderError
 Array = np.ndarray[Any, Any]
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-"""How compressed files are opened, by the last suffix of their names."""
+"""The functions that open compressed files, by the last suffix of their names."""
 
 WORDS = ("element", "typelabel")
 """Columns that hold words, even where the first of them looks like a number."""
