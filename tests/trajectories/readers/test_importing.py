@@ -12,6 +12,7 @@ from tests.trajectories.readers.tracks import TABLE, specification, tracks
 from tests.trajectories.small import same
 
 import setclosure
+from setclosure import registry
 from setclosure.errors import ConfigurationError, DatasetError, ReaderError, SetclosureWarning
 from setclosure.files import sha256
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -443,13 +444,16 @@ def test_arrays_that_were_not_imported_are_not_touched(place):
         imported(place)
 
 
-def test_observables_of_a_plugin_are_computed_elsewhere_too(place):
+def test_observables_of_a_plugin_are_computed_elsewhere_too(place, monkeypatch):
+    known = {name: registry.find("observable", name) for name in registry.names("observable")}
+    monkeypatch.setitem(registry._PARTS, "observable", known)
+    monkeypatch.setattr(registry, "_PLUGINS", {})
     (place / "mine.py").write_text(
         "import setclosure\n@setclosure.register('observable', 'rightmost_of_tracks')\n"
         "def rightmost_of_tracks(batch):\n    return batch.points[..., 0].amax(dim=1)\n"
     )
     setclosure.load_plugin(place / "mine.py")
     data = imported(place, observables=[{"registered": "rightmost_of_tracks"}])
-    order = work.Order(json.dumps(specification().stored()), str(place), tuple(setclosure.registry.plugins()))
+    order = work.Order(json.dumps(specification().stored()), str(place), tuple(registry.plugins()))
     assert any("rightmost_of_tracks" in plugin.text for plugin in order.plugins)
     np.testing.assert_allclose(data.observables()[0][:, 0], tracks(0).groupby("frame").x.max(), rtol=1e-6)

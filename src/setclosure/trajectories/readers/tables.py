@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -159,7 +160,8 @@ def _table(config: TableReader, source: Source) -> _Table:
         status = source.path.stat()
     except OSError as error:
         raise ReaderError(f"{source.path} cannot be read: {error.strerror}.") from error
-    return _read(config.model_dump_json(), source.path, status.st_size, status.st_mtime_ns)
+    options = json.dumps({key: getattr(config, key) for key in TableReader.model_fields})  # of a subclass, too
+    return _read(options, source.path, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1)
