@@ -135,6 +135,7 @@ def test_parts_of_the_library_are_known_in_a_new_process(kind):
         "diffusion": "full",
         "method": "density",
         "observable": "extension",
+        "reader": "table",
         "simulator": "polymer",
         "study": "own_data",
     }

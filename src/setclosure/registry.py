@@ -38,6 +38,7 @@ KINDS: dict[str, str | None] = {
     "diffusion": "setclosure.dynamics",
     "method": "setclosure.model",
     "observable": "setclosure.observables",
+    "reader": "setclosure.trajectories.readers",
     "simulator": None,
     "study": "setclosure.experiments.own_data",
 }
@@ -114,7 +115,7 @@ def register(kind: str, name: str, **facts: Any) -> Callable[[T], T]:
     ----------
     kind : str
         One of :data:`KINDS`: ``"encoder"``, ``"decoder"``, ``"reconstruction"``, ``"dynamics"``, ``"drift"``,
-        ``"diffusion"``, ``"method"``, ``"observable"``, ``"simulator"`` or ``"study"``.
+        ``"diffusion"``, ``"method"``, ``"observable"``, ``"reader"``, ``"simulator"`` or ``"study"``.
     name : str
         Letters, digits, ``_``, ``-`` and ``.``.
     **facts

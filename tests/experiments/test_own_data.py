@@ -167,7 +167,7 @@ def test_the_model_knows_what_the_features_are(place, whole):
 def test_inspect_says_what_data_and_run_are(place, whole, sc):
     status, out, _ = sc("inspect", place / "data" / "hotter.zarr")
     assert status == 0
-    for words in ("2 of 2", "9 to 12", "vx (vector)", "kinetic energy, spread", "temperature"):
+    for words in ("2 of 2", "9 to 12", "vx (vector)", "kinetic energy", "spread", "temperature", "suspicious"):
         assert words in out
     status, out, _ = sc("inspect", place / "run")
     assert status == 0

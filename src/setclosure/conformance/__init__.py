@@ -12,6 +12,7 @@ from setclosure.conformance.dynamics import check_dynamics
 from setclosure.conformance.encoder import check_encoder
 from setclosure.conformance.method import check_method
 from setclosure.conformance.observable import check_observable
+from setclosure.conformance.reader import ReaderContract, check_reader
 from setclosure.conformance.reconstruction import check_reconstruction
 from setclosure.conformance.report import Report
 from setclosure.conformance.simulator import check_simulator
@@ -19,6 +20,7 @@ from setclosure.conformance.study import check_study
 from setclosure.conformance.suites import check
 
 __all__ = [
+    "ReaderContract",
     "Report",
     "check",
     "check_decoder",
@@ -28,6 +30,7 @@ __all__ = [
     "check_encoder",
     "check_method",
     "check_observable",
+    "check_reader",
     "check_reconstruction",
     "check_simulator",
     "check_study",

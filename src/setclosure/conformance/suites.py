@@ -12,6 +12,7 @@ from setclosure.conformance.dynamics import check_dynamics
 from setclosure.conformance.encoder import check_encoder
 from setclosure.conformance.method import check_method
 from setclosure.conformance.observable import check_observable
+from setclosure.conformance.reader import check_reader, check_reader_on_files
 from setclosure.conformance.reconstruction import check_reconstruction
 from setclosure.conformance.report import Report
 from setclosure.conformance.simulator import check_simulator
@@ -22,6 +23,7 @@ from setclosure.registry import find
 CHECKS: dict[str, Callable[..., Report]] = {
     "encoder": check_encoder,
     "decoder": check_decoder,
+    "reader": check_reader,
     "reconstruction": check_reconstruction,
     "dynamics": check_dynamics,
     "drift": check_drift,
@@ -47,7 +49,8 @@ def check(kind: str, name: str, options: Mapping[str, Any] | None = None) -> Rep
     name : str
         The name under which it was registered.
     options : mapping, optional
-        Options of the part; those that are not given have their defaults.
+        Options of the part; those that are not given have their defaults. Those of a reader have the file, or the list
+        of files, of a trajectory under ``files``.
 
     Raises
     ------
@@ -69,6 +72,8 @@ def check(kind: str, name: str, options: Mapping[str, Any] | None = None) -> Rep
       - it is the noise of dynamics, whose loss is finite
     """
     part = find(kind, name.partition("(")[0] if kind == "observable" else name)
+    if kind == "reader":
+        return check_reader_on_files(lambda given: part.value.parse(given, f"of reader '{name}'"), dict(options or {}))
     if kind not in BY_NAME:
         return CHECKS[kind](part.value.parse(dict(options or {}), f"of {kind} '{name}'"))
     if options:

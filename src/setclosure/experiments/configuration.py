@@ -66,8 +66,15 @@ def configuration_file(study: str, scale: str) -> Path:
     raise ConfigurationError(f"setclosure comes with no configuration {name}.")
 
 
-def read_values(path: str | Path) -> dict[str, Any]:
+def read_values(path: str | Path, what: str = "") -> dict[str, Any]:
     """Read the values of a configuration file as they stand there, not yet checked.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    what : str
+        What is expected to stand there, for the message; by default the configuration of a study.
 
     Raises
     ------
@@ -82,10 +89,8 @@ def read_values(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the configuration {path} is not YAML: {error}") from error
     if not isinstance(values, dict):
-        raise ConfigurationError(
-            f"the configuration {path} is not a mapping of keys to values, with a section 'data', or with 'study' set "
-            f"to one of: {', '.join(names('study'))}."
-        )
+        expected = what or f"a section 'data', or 'study' set to one of: {', '.join(names('study'))}"
+        raise ConfigurationError(f"the configuration {path} is not a mapping of keys to values; expected {expected}.")
     return values
 
 

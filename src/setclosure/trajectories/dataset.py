@@ -195,6 +195,70 @@ class TrajectoryDataset(Readable):
             data.commit(i, trajectory)
         return data
 
+    @classmethod
+    def from_files(
+        cls,
+        path: str | Path,
+        files: str | Sequence[str | Sequence[str]],
+        reader: Any,
+        *,
+        features: Any,
+        observables: Any,
+        base: str | Path = ".",
+        workers: int = 1,
+        **more: Any,
+    ) -> TrajectoryDataset:
+        """Make a data set from files of other programs, or go on with one that was stopped.
+
+        ``setclosure import`` does the same from a file, and makes several data sets at once.
+
+        Parameters
+        ----------
+        path : path
+            The new group.
+        files : str or sequence
+            A pattern of names such as ``"runs/run_T{temperature}.dump"``, or a list; each file is a trajectory.
+        reader : str or dict
+            A registered reader, ``"table"`` for instance, or a dictionary of its name and options.
+        features : dict
+            The columns that are features of a particle: ``{"position": ["x", "y"], "vectors": [["vx", "vy"]],
+            "scalars": ["charge"]}``.
+        observables : str, dict or sequence of these
+            Names of registered observables, or sources such as ``{"column": "energy"}`` and
+            ``{"csv": "energies.csv", "columns": {"E": "energy"}}``.
+        base : path
+            The folder from which names of files count.
+        workers : int
+            Processes that read; one is this process.
+        **more
+            All other keys of an import specification: ``species``, ``weights``, ``cell``, ``frames``, ``context``,
+            ``units``, ``windows``, ``unwrap``, ``name``, ``description``, ``max_step``.
+
+        Raises
+        ------
+        ConfigurationError
+            If a key or a value is none of a specification.
+        ReaderError
+            If files cannot be read; the message names each with the place in it, and all others are there.
+        DatasetError
+            If ``path`` holds other data.
+        """
+        from setclosure.trajectories.readers.importing import import_dataset
+        from setclosure.trajectories.readers.spec import ImportSpec
+
+        listed = [observables] if isinstance(observables, (str, dict)) else list(observables)
+        spec = ImportSpec.parse(
+            {
+                "files": files,
+                "reader": reader,
+                "features": features,
+                "observables": [{"registered": of} if isinstance(of, str) else of for of in listed],
+                **more,
+            },
+            "of from_files",
+        )
+        return cls.open(import_dataset(spec, path, base, pool=workers))
+
     def commit(self, index: int, trajectory: Trajectory) -> None:
         """Write trajectory ``index``; it counts as written only when all of it is there.
 

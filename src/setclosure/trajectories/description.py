@@ -15,6 +15,7 @@ import numpy as np
 from setclosure.errors import DatasetError, SetclosureWarning
 from setclosure.sets.features import Features
 from setclosure.trajectories.layout import Array, Layout
+from setclosure.trajectories.sources import read_sources
 from setclosure.trajectories.store import SCHEMA, Store
 
 
@@ -140,10 +141,22 @@ class Description:
         return dict(self._store.facts["provenance"])
 
     @property
+    def sources(self) -> dict[int, dict[str, Any]]:
+        """The files that imported trajectories come from, by trajectory: path, size, time and SHA-256 of each."""
+        known = read_sources(self.path)
+        if self._stretches is None:
+            return known
+        return {m: known[i] for m, i in enumerate(self._stretches[:, 0].tolist()) if i in known}
+
+    @property
     def committed(self) -> Array:
         """The trajectories that were written completely, ``(M,)`` boolean."""
         there = self._store.committed
         return there if self._stretches is None else np.asarray(there[self._stretches[:, 0]])
+
+    def digest(self, index: int) -> bytes | None:
+        """Give the SHA-256 of the content of a trajectory; None if it is a part of one on the disk."""
+        return None if self._stretches is not None else bytes(self._store.digests[index])
 
     @property
     def fingerprint(self) -> str:

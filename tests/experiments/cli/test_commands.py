@@ -12,6 +12,7 @@ from setclosure.sets.features import Features
 
 COMMANDS = {
     "simulate": ["CONFIG", "--out", "--set", "--workers"],
+    "import": ["SPEC", "--out", "--workers", "--scheduler"],
     "train": ["CONFIG", "--data", "--out", "--resume", "--set"],
     "evaluate": ["RUN", "--data"],
     "predict": ["RUN", "--initial", "--steps", "--out", "--samples", "--seed", "--training-seed"],

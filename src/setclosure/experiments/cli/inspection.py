@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from setclosure.errors import RunError, SetclosureError
+from setclosure.experiments.cli.data_facts import dataset_facts
 from setclosure.experiments.run import Run
 from setclosure.fit.checkpoints import CheckedCheckpoints
 from setclosure.model.closure_model import ClosureModel
@@ -35,6 +35,7 @@ def inspect_path(path: Path, console: Console) -> bool:
     datasets = sorted(path.glob("*.zarr"))
     if datasets:
         damaged = [_one_of_several(data, console) for data in datasets]  # print all of them
+        _shared(datasets, console)
         return any(damaged)
     raise RunError(f"{path} is no data set (.zarr), data folder, run folder or model; there is nothing to inspect.")
 
@@ -42,41 +43,26 @@ def inspect_path(path: Path, console: Console) -> bool:
 def _dataset(path: Path, console: Console) -> bool:
     data = TrajectoryDataset.open(path)
     damaged = data.verify()
-    missing = data.n_trajectories - int(data.committed.sum())
-    facts = {
-        "system": data.layout.name,
-        "schema": data.schema,
-        "created": data.created,
-        "trajectories": f"{data.n_trajectories - missing} of {data.n_trajectories}",
-        "frames": _frames(data, np.setdiff1d(np.flatnonzero(data.committed), damaged)),
-        "particles": f"{'up to ' if data.layout.ragged else ''}{data.max_particles}",
-        "features of a particle": ", ".join(
-            f"{name} ({role})" for name, role in zip(data.features.names, data.features.roles, strict=True)
-        ),
-        "species": ", ".join(data.species_names),
-        "observables": ", ".join(data.observable_names),
-        "context": ", ".join(data.context_names) or "none",
-        "cell": "yes" if data.layout.has_cell else "none",
-        "units": data.layout.units,
-        "fingerprint": data.fingerprint,
-        "provenance": json.dumps(data.provenance),
-        "not yet committed": missing or "none",
-        "damaged trajectories": ", ".join(map(str, damaged)) or "none",
-    }
-    console.print(_table(f"TrajectoryDataset {path}", facts))
+    console.print(_table(f"TrajectoryDataset {path}", dataset_facts(data, damaged)))
     return bool(damaged)
 
 
-def _frames(data: TrajectoryDataset, sound: np.ndarray) -> str:
-    there = data.lengths[sound]
-    if not len(there):
-        return "none"
-    least, most = int(there.min()), int(there.max())
-    gaps = data.transitions(sound).n_gaps
-    counted = f"{most}" if least == most else f"{least} to {most}"
-    return (
-        f"{counted}, {data.time_step:g} {data.layout.time_unit}".rstrip() + f" apart{f'; {gaps} gaps' if gaps else ''}"
-    )
+def _shared(datasets: list[Path], console: Console) -> None:
+    """Name trajectories that are in two data sets, so that a test would be on what a model was fitted to."""
+    first: dict[bytes, str] = {}
+    for path in datasets:
+        try:
+            data = TrajectoryDataset.open(path)
+        except SetclosureError:
+            continue  # that was told
+        for m in np.flatnonzero(data.committed).tolist():
+            here, digest = f"trajectory {m} of {path.name}", data.digest(m)
+            if digest is None:
+                continue
+            if digest in first and not first[digest].endswith(f" of {path.name}"):
+                console.print(f"Suspicious: {here} is the same as {first[digest]}.", markup=False, soft_wrap=True)
+                return
+            first.setdefault(digest, here)
 
 
 def _one_of_several(path: Path, console: Console) -> bool:

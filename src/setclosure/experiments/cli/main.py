@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from setclosure.errors import SetclosureError, SetclosureWarning
 from setclosure.experiments.cli.conformance import check_part
+from setclosure.experiments.cli.importing import import_
 from setclosure.experiments.cli.shared import (
     Config,
     Data,
@@ -249,6 +250,7 @@ def inspect(
         raise typer.Exit(1)
 
 
+app.command("import")(import_)
 app.command("check-part")(check_part)
 
 
