@@ -4,8 +4,8 @@
 
 Two species in a square periodic box repel each other more than themselves, and demix from waves of composition of
 random direction, wave number and strength. Every variant is the same density closure with the same budget; variants
-differ in what encoder and decoder see. The score is the root-mean-square error of the mixing ratio over a rollout from the first
-frame alone, as a share of its standard deviation, on trajectories that were not trained on.
+differ in what encoder and decoder see. The score is the root-mean-square error of the mixing ratio over a rollout from
+the first frame alone, as a share of its standard deviation, on trajectories that were not trained on.
 """
 
 from __future__ import annotations
