@@ -120,7 +120,7 @@ def test_a_loss_measured_on_the_batch_does_not_see_the_unit_of_the_closure(diffu
 
     def loss(size):
         scaled = torch.cat([z[..., :1], size * z[..., 1:] + 3 * size], dim=-1)
-        units = Statistics.of(scaled, dynamics.changes(scaled[:, :1], scaled[:, 1:], dt[:, None]))
+        units = Statistics.of(scaled, lambda z: dynamics.changes(z[:, :1], z[:, 1:], dt[:, None]))
         return dynamics.loss(scaled, no_context(scaled), dt, units).mean()
 
     size = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
@@ -136,7 +136,7 @@ def test_a_constant_column_has_finite_gradients():
     z[..., 2] = 0.0
     z.requires_grad_()
     dynamics, dt = ode(), torch.ones(20, 1)
-    units = Statistics.of(z, dynamics.changes(z[:, :1], z[:, 1:], dt[:, None]))
+    units = Statistics.of(z, lambda z: dynamics.changes(z[:, :1], z[:, 1:], dt[:, None]))
     dynamics.loss(z, no_context(z), dt, units).mean().backward()
     assert torch.isfinite(z.grad).all()
 

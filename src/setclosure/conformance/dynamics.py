@@ -158,7 +158,7 @@ class _Tried:
         require_gradients(self.dynamics, self.dynamics.loss(z, u, dt).sum())
         encoded = z.clone().requires_grad_()
         changes = self.dynamics.changes(encoded[:, 0], encoded[:, 1], dt[:, :1])
-        loss = self.dynamics.loss(encoded, u, dt, Statistics.of(encoded, changes))
+        loss = self.dynamics.loss(encoded, u, dt, Statistics.of(encoded, lambda _: changes))
         require_shape(loss, (B,), "the loss in the units of a batch")
         require_gradients(self.dynamics, loss.sum())
         require(encoded.grad is not None, "the loss in the units of a batch does not depend on the macrostates.")

@@ -212,7 +212,7 @@ class Dynamics(nn.Module, ABC):
                 "Look at the observables and the encoder's output of that frame."
             )
         z = z.double()
-        measured = Statistics.of(z, self.changes(z[now], z[now + 1], dt.double()[:, None]))
+        measured = Statistics.of(z, lambda z: self.changes(z[now], z[now + 1], dt.double()[:, None]))
         self.shift.copy_(measured.shift)
         self.scale.copy_(measured.scale)
         self.rate_scale.copy_(measured.rate)
@@ -224,7 +224,7 @@ class Dynamics(nn.Module, ABC):
     def set_context_statistics(self, context: Tensor) -> None:
         """Take the units of the context from that of all training frames, ``(F, p)``."""
         if self.context_dim:
-            measured = Statistics.of(context.double(), context.double())
+            measured = Statistics.of(context.double(), lambda u: u)
             self.context_shift.copy_(measured.shift)
             self.context_scale.copy_(measured.scale)
 

@@ -91,10 +91,11 @@ class EulerMaruyama(MarkovDynamics):
         it is in their units, in which a closure that shrinks gains nothing.
         """
         s = statistics or self.statistics()
-        y = (z[:, 0] - s.shift) / s.scale
+        now, after = z[:, 0], z[:, 1]
+        y = (now - s.shift) / s.scale
         u = self.standard_context(context[:, 0])
         drifted = self.drift_network(y, u) * dt.sqrt()
-        residual = self.changes(z[:, 0], z[:, 1], dt) / s.rate - drifted  # (B, D), in rate scales
+        residual = self.changes(now, after, dt) / s.rate - drifted  # (B, D), in rate scales
         factor = self.diffusion_network(y, u)
         if factor.ndim == y.ndim:
             noise, diagonal = residual / factor, factor

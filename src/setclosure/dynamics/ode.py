@@ -66,8 +66,9 @@ class ODE(MarkovDynamics):
         torch.Size([5])
         """
         s = statistics or self.statistics()
-        y = (z[:, 0] - s.shift) / s.scale
+        now, after = z[:, 0], z[:, 1]
+        y = (now - s.shift) / s.scale
         u = self.standard_context(context[:, 0])
-        residual = self.changes(z[:, 0], z[:, 1], dt) / s.rate - self.drift_network(y, u)  # (B, D), in rate scales
+        residual = self.changes(now, after, dt) / s.rate - self.drift_network(y, u)  # (B, D), in rate scales
         error: Tensor = residual.square().mean(-1)
         return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -29,26 +30,27 @@ class Statistics:
     rate: Tensor
 
     @classmethod
-    def of(cls, z: Tensor, changes: Tensor) -> Statistics:
+    def of(cls, z: Tensor, changes: Callable[[Tensor], Tensor]) -> Statistics:
         """Measure macrostates, with gradients through the statistics.
 
         Parameters
         ----------
         z : Tensor
             Macrostates, ``(*, D)``.
-        changes : Tensor
-            Changes from frame to frame, ``(*, D)``, each in units of one time step.
+        changes : callable
+            Gives the changes from frame to frame of macrostates, ``(*, D)``, each in units of one time step.
 
         Examples
         --------
-        >>> Statistics.of(torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0]])).scale
+        >>> Statistics.of(torch.tensor([[1.0], [3.0]]), lambda z: z[1:] - z[:-1]).scale
         tensor([1.])
         """
         every = tuple(range(z.ndim - 1))
         size = z.detach().abs().amax(every)
         size = torch.where(size > 0, size, torch.ones_like(size))
         variance = z.var(every, correction=0)
-        squared = changes.square().mean(tuple(range(changes.ndim - 1)))
+        moved = changes(z)
+        squared = moved.square().mean(tuple(range(moved.ndim - 1)))
         least = (_CONSTANT * size).square()
         # the root has an infinite gradient at zero, so constant columns take their own size before it
         scale = torch.where(variance > least, variance, size.square()).sqrt()

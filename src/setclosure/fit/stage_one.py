@@ -205,7 +205,8 @@ class StageOne(Stage):
             closures = torch.stack([self.autoencoder(now), self.autoencoder(later)], dim=1)
             z = torch.cat([after.observables, closures, after.columns], dim=-1)  # (B, 2, D)
             # in units of the batch, with gradients through them, in which a closure that shrinks gains nothing
-            units = Statistics.of(z, self.dynamics.changes(z[:, :1], z[:, 1:], after.dt[:, None]))
+            dynamics, dt = self.dynamics, after.dt[:, None]
+            units = Statistics.of(z, lambda z: dynamics.changes(z[:, :1], z[:, 1:], dt))
             loss = loss + self.weight * self.dynamics.loss(z, after.context, after.dt, units).mean()
         return loss
 
