@@ -168,6 +168,8 @@ def _type(annotation: Any) -> str:
         kind = next(kind for kind, (_, base) in PARTS.items() if base and issubclass(annotation, base))
         named = annotation.part_name
         return f"[{kind} `{named}`](parts.md#{_anchor(kind, named)})" if named else f"[{kind}](parts.md#{kind})"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"section of {' and '.join(f'`{key}`' for key in annotation.model_fields)}"
     return PLAIN.get(origin or annotation) or str(annotation)
 
 

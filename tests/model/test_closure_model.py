@@ -180,7 +180,7 @@ def driven(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory):
-    data = own_data(tmp_path_factory.mktemp("noisy") / "data.zarr", observables="extension")
+    data = own_data(tmp_path_factory.mktemp("noisy") / "data.zarr", observables="pair_energy")
     return small(dynamics="euler_maruyama", symmetry="euclidean").fit(data)
 
 

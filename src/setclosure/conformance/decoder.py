@@ -38,7 +38,7 @@ SAMPLES = 4000
 """Samples that are compared with a density."""
 
 CIRCLES = ((True,), (False, True))
-"""Which features are angles, for decoders that take them."""
+"""The features that are angles, for decoders that take them, in each kind of microstates that is tried."""
 
 FAR = (1e3, 1e6)
 """Distances, in standard deviations of the data, at which a density must still be finite."""

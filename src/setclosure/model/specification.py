@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
@@ -127,6 +128,26 @@ class ModelSettings(Settings):
     @classmethod
     def _read(cls, value: Any, info: Any) -> Any:
         return read_part(info.field_name, value, "ode" if info.field_name == "dynamics" else None)
+
+    @field_validator("bandwidth", mode="before")
+    @classmethod
+    def _known_bandwidth(cls, value: Any) -> Any:
+        numbers = list(value) if isinstance(value, list | tuple) else [value]
+        fit = all(isinstance(n, int | float) and not isinstance(n, bool) and 0 < n < math.inf for n in numbers)
+        if value != "auto" and not (fit and numbers):
+            raise ValueError("expected a positive number, a list of them with one for each feature, or auto")
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("symmetry", mode="before")
+    @classmethod
+    def _known_symmetry(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return SymmetrySettings.checked(value)
+        if not isinstance(value, SymmetrySettings) and value not in get_args(ShortSymmetry):
+            raise ValueError(
+                "expected 'none', 'translation' or 'euclidean', or a section with the keys translation and rotation"
+            )
+        return value
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> ModelSettings:

@@ -67,7 +67,7 @@ def mixing_ratio_of_points(
     if cells is None or not np.any(cells):
         _count_pairs(x, kinds, float(radius), pairs)
     else:
-        frames, periodic = _frames(np.asarray(cells, dtype=np.float64), d, radius)
+        frames, periodic = _frames(np.array(cells, dtype=np.float64), d, radius)
         _count_pairs_in_cells(x, kinds, frames, np.linalg.inv(frames), periodic, float(radius), pairs)
     same, other = 2 * pairs[:, [0, 2]], pairs[:, [1, 1]]
     return np.asarray(other / np.maximum(same + other, 1))
