@@ -36,6 +36,7 @@ from setclosure.parts import PartConfig
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.registry import find, names
 from setclosure.simulate.simulator import SimulatorConfig
+from setclosure.trajectories.readers.base import ReaderConfig
 
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥"}
 
@@ -134,6 +135,7 @@ PARTS: dict[str, tuple[str, type[PartConfig] | None]] = {
     "drift": ("Drifts", DriftConfig),
     "diffusion": ("Diffusions", DiffusionConfig),
     "observable": ("Observables", None),
+    "reader": ("Readers", ReaderConfig),
     "simulator": ("Simulators", SimulatorConfig),
     "study": ("Studies", None),
 }

@@ -56,7 +56,7 @@ class Reading(Protocol):
 
 @register("reader", "mdanalysis")
 class MDAnalysisConfig(MDAnalysisOptions):
-    """Options of the reader of LAMMPS dumps and data files, XTC, TRR, DCD, H5MD, GSD, NetCDF, XYZ and PDB.
+    """Files of simulation programs: LAMMPS dumps and data files, XTC, TRR, DCD, H5MD, GSD, AMBER NetCDF, XYZ, PDB.
 
     Lengths, times and coordinates are those of the file: nothing is converted and the origin stays where it is.
     Velocities are the columns ``vx``, ``vy`` and ``vz``. MDAnalysis keeps a small file with the offsets of the frames
