@@ -9,6 +9,7 @@ from rich.table import Table
 
 from benchmarks.data import random_frames, whole_trajectories, write_and_check
 from benchmarks.flow import spline_flow_step
+from benchmarks.importing import dump_import
 from benchmarks.mixing import lennard_jones_campaign, mixing_ratio
 from benchmarks.particles import pair_energy, pair_forces
 from benchmarks.pixels import rendering
@@ -33,6 +34,7 @@ ALL = (
     random_frames,
     whole_trajectories,
     write_and_check,
+    dump_import,
     rollout_steps,
 )
 RESULTS = Path(__file__).parent / "results.json"

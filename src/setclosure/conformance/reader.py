@@ -23,7 +23,7 @@ SLICES = ((0, None, 1), (1, None, 1), (0, 2, 1), (1, None, 2), (0, 0, 1), (0, 10
 """Start, stop and step of the frames that are asked for."""
 
 CUTS = (0.37, 0.61, 0.98)
-"""Where a file is cut off, as a share of its size."""
+"""Shares of its size at which a file is cut off."""
 
 
 class ReaderContract:
@@ -66,6 +66,13 @@ class ReaderContract:
         require(facts.n_frames == len(frames), f"scan counts {facts.n_frames} frames, and {len(frames)} are read.")
         most = max(len(frame) for frame in frames)
         require(facts.max_particles == most, f"scan says at most {facts.max_particles} particles, and {most} are read.")
+        least = min(len(frame) for frame in frames)
+        said = facts.min_particles
+        require(said in (None, least), f"scan says at least {said} particles, and {least} are read.")
+        if facts.species is not None:
+            known = {str(label) for label in facts.species}
+            read = {str(label) for f in frames if f.species is not None for label in np.unique(f.species)}
+            require(read <= known, f"scan says the species {', '.join(known)}, and {', '.join(read)} are read.")
         for t, frame in enumerate(frames):
             require(
                 set(frame.columns) == set(facts.columns),
@@ -115,6 +122,15 @@ class ReaderContract:
             rising = bool((frame.ids[1:] > frame.ids[:-1]).all())
             require(rising, f"the identities of frame {t} do not rise; expected particles sorted by them.")
 
+    def test_kept(self) -> None:
+        """a frame that is kept does not change while others are read"""  # noqa: D400, D403
+        kept, copies = [], []
+        for frame in self.config.frames(self.source):
+            kept.append(frame)
+            copies.append(pickle.loads(pickle.dumps(frame)))
+        for t, (frame, copy) in enumerate(zip(kept, copies, strict=True)):
+            _require_same(frame, copy, f"frame {t}, looked at after the last one")
+
     def test_slices(self) -> None:
         """start, stop and step choose among the same frames"""  # noqa: D400
         frames = self._frames()
@@ -126,15 +142,6 @@ class ReaderContract:
             for one, other in zip(found, expected, strict=True):
                 _require_same(one, other, what)
 
-    def test_kept(self) -> None:
-        """a frame that is kept does not change while others are read"""  # noqa: D400, D403
-        kept, copies = [], []
-        for frame in self.config.frames(self.source):
-            kept.append(frame)
-            copies.append(pickle.loads(pickle.dumps(frame)))
-        for t, (frame, copy) in enumerate(zip(kept, copies, strict=True)):
-            _require_same(frame, copy, f"frame {t}, looked at after the last one")
-
     def test_processes(self) -> None:
         """it can be sent to other processes, and reads the same there"""  # noqa: D400, D403
         config, source = pickle.loads(pickle.dumps((self.config, self.source)))
@@ -144,7 +151,8 @@ class ReaderContract:
     def test_provenance(self) -> None:
         """its files are noted with size and checksum"""  # noqa: D400, D403
         for facts, path in zip(self.source.files(), self.source.paths, strict=True):
-            require(facts["path"] == str(path), f"the path is noted as {facts['path']}; expected {path}.")
+            noted = Path(facts["path"])
+            require(noted == path.resolve(), f"the path is noted as {noted}; expected {path.resolve()}.")
             require(path.is_dir() or facts["size"] == path.stat().st_size, f"the size of {path} is noted wrongly.")
             require(len(facts["sha256"]) == 64, f"the checksum of {path} is {facts['sha256']!r}.")
 
@@ -164,7 +172,10 @@ class ReaderContract:
                 _require_same(one, other, "read from a copy of the file")
             content = last.read_bytes()
             for share in CUTS:
-                copy.write_bytes(content[: int(share * len(content))])
+                end = int(share * len(content))
+                while content[end - 3 : end].count(b"\n"):
+                    end -= 1  # a text that is cut off between two lines cannot be told from a whole one
+                copy.write_bytes(content[:end])
                 _require_refused(self.config, source, copy.name)
 
     def test_reference(self) -> None:

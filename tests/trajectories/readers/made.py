@@ -50,6 +50,7 @@ def lammps_run(folder: Path, box: str) -> list[dict[str, np.ndarray]]:
             lammps.commands(f"dump d{name} all custom {EVERY} {path} {columns}")
             lammps.commands(f"dump_modify d{name} format float %.15g")
         lammps.commands("dump_modify dxu element C O", "dump_modify dx time yes units yes")
+        lammps.commands(f"dump binary all dcd {EVERY} {folder / 'run.dcd'}")
         lammps.commands(f"dump plain all atom {EVERY} {folder / 'plain.dump'}", "thermo 20", "run 0")
         for frame in range(FRAMES):
             if frame:

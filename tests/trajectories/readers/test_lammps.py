@@ -148,6 +148,21 @@ def test_a_data_file_is_read_and_is_a_topology(run):
         frames_of(folder / "images.lammpstrj", periodic="fff")
 
 
+def test_a_dcd_file_of_lammps_is_read_in_its_own_units(run):
+    box, folder, truth = run
+    options = {"format": "LAMMPS", "lammps_units": "lj", "periodic": "pfp" if box == "plane" else "ppp"}
+    frames = frames_of(folder / "run.dcd", topology="end.data", species="type", **options)
+    assert len(frames) == FRAMES
+    for t, (frame, true) in enumerate(zip(frames, truth, strict=True)):
+        np.testing.assert_allclose(places(frame), true["x"], atol=1e-6)
+        np.testing.assert_allclose(frame.cell, true["vectors"] * np.array(PERIODIC[box])[:, None], atol=2e-6)
+        assert frame.time == pytest.approx(t * EVERY * 0.004, rel=1e-6)
+        assert frame.species.tolist() == true["type"].tolist()
+        assert set(frame.columns["charge"]) == {0.5, -0.25}
+    facts = MDAnalysisConfig.parse(options).scan(Source((folder / "run.dcd",)))
+    assert (facts.units["x"], facts.time_unit) == ("σ", "τ")
+
+
 def test_the_log_has_the_thermodynamic_output_of_every_run(run):
     _, folder, truth = run
     thermo = read_thermo(folder / "log.lammps")

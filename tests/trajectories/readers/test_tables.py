@@ -153,7 +153,7 @@ def test_a_frame_has_one_time_and_times_rise(tmp_path):
 def test_a_row_of_another_length_is_refused_with_its_line(tmp_path):
     path = written(tmp_path / "t.csv", tracks())
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:4], lines[4] + ",1", *lines[5:]]))
+    path.write_text("\n".join([*lines[:4], lines[4] + ",1", *lines[5:]]) + "\n")
     assert "line 5" in refused(path)
     path.write_text("\n".join([lines[0], lines[1] + ",1", *lines[2:]]))
     assert "cannot be read as a table" in refused(path)
@@ -208,3 +208,10 @@ def test_a_table_that_a_real_tracker_wrote(tmp_path):
     for t in (0, 1, 3, 4, 5):
         np.testing.assert_allclose(places[t], true[t, order], atol=0.2)
     assert {"mass", "size", "ecc", "signal"} <= set(given[0].columns)
+
+
+def test_a_table_that_is_cut_off_within_a_row_is_refused(tmp_path):
+    path = written(tmp_path / "t.csv", tracks())
+    path.write_bytes(path.read_bytes()[:-2])  # the last number has lost digits, and nothing else shows it
+    assert f"ends within line {len(tracks()) + 1}, so it may be cut off" in refused(path)
+    assert len(frames(TableReader(frame="frame", particle="particle", cut_off="whole"), path)) == 8

@@ -1,7 +1,8 @@
-"""What a file says of one time becomes a frame: particles are selected, species named, columns left out."""
+"""The columns of one time become a frame: particles are selected, species named, columns left out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -103,18 +104,25 @@ def species_of(content: dict[str, Array], wanted: str | None, where: str) -> Arr
     return column
 
 
-def facts(frame: Frame, count: int, most: int, length: str, velocity: str, time: str) -> SourceFacts:
-    """Make the facts of a source from its first frame, its counts, and its units."""
+def facts(frame: Frame, count: int, sizes: tuple[int, int], length: str, velocity: str, time: str) -> SourceFacts:
+    """Make the facts of a source from its first frame, its frames, the fewest and the most particles, and its units."""
     units = {**dict.fromkeys(AXES, length), **{f"v{axis}": velocity for axis in AXES}}
     return SourceFacts(
         count,
-        most,
+        sizes[1],
         tuple(frame.columns),
         has_ids=frame.ids is not None,
         has_cell=frame.cell is not None,
         units={name: unit for name, unit in units.items() if unit and name in frame.columns},
         time_unit=time,
+        min_particles=sizes[0],
     )
+
+
+def least_and_most(frames: Iterable[Frame]) -> tuple[int, int]:
+    """Count the fewest and the most particles of frames."""
+    sizes = [len(frame) for frame in frames]
+    return min(sizes, default=0), max(sizes, default=0)
 
 
 def require_columns(frame: Frame, columns: tuple[str, ...] | None, where: str) -> None:

@@ -13,14 +13,14 @@ import numpy as np
 from setclosure.errors import ReaderError
 from setclosure.extras import optional_packages
 from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
-from setclosure.trajectories.readers.finishing import AXES, facts, finished, require_columns
+from setclosure.trajectories.readers.finishing import AXES, facts, finished, least_and_most, require_columns
 from setclosure.trajectories.readers.options import MDAnalysisOptions
 from setclosure.trajectories.readers.selection import Selector, quiet
 
 Array = np.ndarray[Any, Any]
 
 NUMBERS = ("mass", "charge", "diameter", "body")
-"""What a file says of each particle in one number."""
+"""The quantities of a particle that are one number."""
 
 
 @dataclass
@@ -53,12 +53,12 @@ class GSDFrames:
         first = next(self.frames(0, 1), None)
         if first is None:
             raise ReaderError(f"{self.source.name} has no frame.")
-        most = max(counts)
+        sizes = min(counts), max(counts)
         counted = "frames" if self.options.times == "frames" else "steps"
         time = counted if self.options.time_step is None else ""
         if self.options.select is not None:
-            most = max(len(frame) for frame in self.frames())
-        return facts(first, len(counts), most, "", "", time)
+            sizes = least_and_most(self.frames())
+        return facts(first, len(counts), sizes, "", "", time)
 
     def frames(self, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[Frame]:
         """Give the frames asked for.

@@ -16,7 +16,7 @@ import numpy as np
 from setclosure.errors import ReaderError
 from setclosure.extras import optional_packages
 from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
-from setclosure.trajectories.readers.finishing import AXES, facts, finished, require_columns
+from setclosure.trajectories.readers.finishing import AXES, facts, finished, least_and_most, require_columns
 from setclosure.trajectories.readers.options import MDAnalysisOptions
 from setclosure.trajectories.readers.selection import Selector, topology_rows
 from setclosure.trajectories.readers.text import whole_numbers
@@ -25,7 +25,7 @@ from setclosure.trajectories.readers.units import unit_name
 Array = np.ndarray[Any, Any]
 
 PREFIXES = {"position": "", "velocity": "v", "force": "f", "image": "i"}
-"""What stands before x, y and z in the names of the columns, by the name of the element."""
+"""The beginnings of the names of columns, which end in x, y and z, by the name of the element."""
 
 
 @dataclass
@@ -54,25 +54,28 @@ class H5MDFrames:
         ReaderError
             If a file cannot be read.
         """
-        count = most = 0
+        count = 0
+        numbers: list[int] = []
         length = velocity = time = ""
         for path in self.source.paths:
             with _group(path, self.options.group) as group, _reading(str(path)):
                 value = group["position/value"]
-                count, most = count + len(value), max(most, value.shape[1])
+                count += len(value)
+                numbers.append(value.shape[1])
                 length, velocity = _unit(value), _unit(group.get("velocity/value"))
                 time = _unit(group.get("position/time"))
                 says_time = "position/time" in group
         first = next(self.frames(0, 1), None)
+        sizes = min(numbers, default=0), max(numbers, default=0)
         if first is None:
             raise ReaderError(f"{self.source.name} has no frame.")
         if self.options.select is not None:
-            most = max(len(frame) for frame in self.frames())
+            sizes = least_and_most(self.frames())
         if self.options.times == "frames" and self.options.time_step is None:
             time = "frames"
         elif self.options.times == "frames" or not says_time:
             time = "steps" if self.options.time_step is None else ""
-        return facts(first, count, most, length, velocity, time)
+        return facts(first, count, sizes, length, velocity, time)
 
     def frames(self, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[Frame]:
         """Give the frames asked for.

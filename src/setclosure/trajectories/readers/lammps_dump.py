@@ -41,6 +41,8 @@ class Snapshot:
         The time, if the file says it.
     units : str, optional
         LAMMPS' style of units, if the file says it.
+    first_row : int
+        The line of the first particle.
     table : dict
         The columns ``(N,)``, numbers or words; empty if the frame was not asked for.
     """
@@ -54,6 +56,7 @@ class Snapshot:
     step: int | None = None
     time: float | None = None
     units: str | None = None
+    first_row: int = 0
     table: dict[str, Array] = field(default_factory=dict)
 
 
@@ -84,8 +87,8 @@ def dump_snapshots(path: Path, wanted: Callable[[int], bool], open_end: bool = F
             head.read(lines, first)
             units = head.units
             what = f"frame {frame}, whose step is {head.step}"
+            begin = lines.number + 1
             if wanted(frame):
-                begin = lines.number + 1
                 content = table(lines.take(head.n, what), head.names, path, begin)
             else:
                 content = {}
@@ -100,6 +103,7 @@ def dump_snapshots(path: Path, wanted: Callable[[int], bool], open_end: bool = F
                 head.step,
                 head.time,
                 head.units,
+                begin,
                 content,
             )
             frame += 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from setclosure.errors import ReaderError
 from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
-from setclosure.trajectories.readers.finishing import facts, finished, require_columns
+from setclosure.trajectories.readers.finishing import facts, finished, least_and_most, require_columns
 from setclosure.trajectories.readers.lammps_data import read_data
 from setclosure.trajectories.readers.lammps_dump import Snapshot, dump_snapshots, require_snapshots
 from setclosure.trajectories.readers.options import MDAnalysisOptions
@@ -23,9 +23,10 @@ Array = np.ndarray[Any, Any]
 
 AXES = "xyz"
 SUFFIXES = {"x": "", "xs": "s", "xu": "u", "xsu": "su"}
-"""What the names of the columns have behind x, y and z, by the name of the first."""
+"""The ends of the names of columns, which begin with x, y and z, by the name of the first."""
 
 UNWRAPPED = ("xu", "xsu")
+IMAGES = ("ix", "iy", "iz")
 
 
 @dataclass
@@ -58,18 +59,16 @@ class LammpsFrames:
             If a file cannot be read.
         """
         first: Snapshot | None = None
-        most = count = 0
+        numbers: list[int] = []
         for snapshot in self._snapshots(lambda frame: frame == 0):
             first = first or snapshot
-            most = max(most, snapshot.n)
-            count += 1
+            numbers.append(snapshot.n)
         if first is None:
             raise ReaderError(f"{self.source.name} has no frame.")
         frame = self._frame(first, self._selector(), 0)
-        if self.options.select is not None:
-            most = max(len(frame) for frame in self.frames())
+        sizes = (min(numbers), max(numbers)) if self.options.select is None else least_and_most(self.frames())
         length, time, velocity = LAMMPS_UNITS.get(self.options.lammps_units or first.units or "", ("", "", ""))
-        return facts(frame, count, most, length, velocity, self._time_unit(time, first))
+        return facts(frame, len(numbers), sizes, length, velocity, self._time_unit(time, first))
 
     def frames(self, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[Frame]:
         """Give the frames asked for.
@@ -122,6 +121,24 @@ class LammpsFrames:
             require_snapshots(path, count)
             before += count
 
+    def where(self, frame: int, particle: int) -> str:
+        """Say in which line of a dump a particle of a frame stands."""
+        if self.is_data:
+            return ""
+        known = next(self.frames(frame, frame + 1))
+        for i, snapshot in enumerate(self._snapshots(lambda number: number == frame)):
+            if i == frame:
+                row = particle
+                if known.ids is not None:
+                    row = int(np.flatnonzero(snapshot.table["id"] == known.ids[particle])[0])
+                return f"line {snapshot.first_row + row}"
+        return ""
+
+    @property
+    def _unwrapped(self) -> bool:
+        """Whether positions are unwrapped, so that image flags would unwrap them twice."""
+        return bool(self.options.unwrap or self.options.coordinates in UNWRAPPED)
+
     @property
     def _open_end(self) -> bool:
         return bool(self.options.cut_off == "whole")
@@ -156,7 +173,8 @@ class LammpsFrames:
         periodic = self._periodic(snapshot)
         lattice = snapshot.vectors * np.array(periodic)[:, None]
         positions = _positions(snapshot, content, self.options.coordinates, self.options.unwrap, lattice)
-        content = {**positions, **{name: column for name, column in content.items() if name not in (*positions, "id")}}
+        done = (*positions, "id", *(IMAGES if self._unwrapped else ()))
+        content = {**positions, **{name: column for name, column in content.items() if name not in done}}
         if "q" in content and "charge" not in content:
             content["charge"] = content["q"]
         return finished(

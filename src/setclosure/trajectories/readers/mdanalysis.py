@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from setclosure.errors import ReaderError
 from setclosure.registry import register
@@ -56,12 +56,14 @@ class Reading(Protocol):
 
 @register("reader", "mdanalysis")
 class MDAnalysisConfig(MDAnalysisOptions):
-    """Options of the reader of LAMMPS dumps and data files, XTC, TRR, DCD, H5MD, GSD, NetCDF, XYZ and PDB.
+    """Files of simulation programs: LAMMPS dumps and data files, XTC, TRR, DCD, H5MD, GSD, AMBER NetCDF, XYZ, PDB.
 
     Lengths, times and coordinates are those of the file: nothing is converted and the origin stays where it is.
     Velocities are the columns ``vx``, ``vy`` and ``vz``. MDAnalysis keeps a small file with the offsets of the frames
     beside an XTC or TRR file, where it may.
     """
+
+    path_options: ClassVar[tuple[str, ...]] = ("topology",)
 
     def scan(self, source: Source) -> SourceFacts:
         """Count the frames, and look at the first one."""
@@ -72,6 +74,11 @@ class MDAnalysisConfig(MDAnalysisOptions):
         if start < 0 or step < 1:
             raise ReaderError(f"frames start at {start} and step by {step}; expected at least 0 and 1.")
         yield from self._reading(source).frames(start, stop, step)
+
+    def where(self, source: Source, frame: int, particle: int) -> str:
+        """Say where a particle of a frame stands in the file: the line of a dump."""
+        reading = self._reading(source)
+        return reading.where(frame, particle) if isinstance(reading, LammpsFrames) else ""
 
     def _reading(self, source: Source) -> Reading:
         kind = self.format or format_of(source.path)

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -41,6 +41,9 @@ class TableReader(ReaderConfig):
         None, description="Column of the species; species: {from: …} of a specification sets it."
     )
     separator: str = Field(",", min_length=1, description="What stands between two columns of a text file.")
+    cut_off: Literal["refuse", "whole"] = Field(
+        "refuse", description="A last line without a line break is refused, as it may be half a row, or taken as whole."
+    )
 
     @model_validator(mode="after")
     def _has_course(self) -> TableReader:
@@ -206,7 +209,7 @@ def _file(config: TableReader, path: Path) -> Any:
                 raise ReaderError(f"{path}, line 1: the column '{repeated[0]}' is named twice. Rename one.")
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows that are longer than the first line
-                return pd.read_csv(
+                table = pd.read_csv(
                     path,
                     sep=config.separator,
                     skip_blank_lines=False,  # so that rows count lines
@@ -215,6 +218,9 @@ def _file(config: TableReader, path: Path) -> Any:
                     na_values=[""],
                     encoding="utf-8-sig",
                 )
+            if config.cut_off == "refuse":
+                _require_end(path)
+            return table
         except (ModuleNotFoundError, ReaderError):
             raise
         except UnicodeDecodeError as error:
@@ -226,6 +232,23 @@ def _file(config: TableReader, path: Path) -> Any:
                 f"{path} cannot be read as a table: {error}. Expected a first line of names and then rows of the same "
                 f"number of columns, separated by {config.separator!r}; or a Parquet file that ends in .parquet."
             ) from error
+
+
+def _require_end(path: Path) -> None:
+    """Require that a text ends with a line break, without which its last number may be half of one."""
+    with path.open("rb") as stream:
+        stream.seek(0, 2)
+        if stream.tell() == 0:
+            return
+        stream.seek(-1, 2)
+        if stream.read(1) in (b"\n", b"\r"):
+            return
+        stream.seek(0)
+        line = sum(1 for _ in stream)
+    raise ReaderError(
+        f"{path} ends within line {line}, so it may be cut off; expected a line break after the last row. If the row "
+        "is whole, add one, or say so: reader: {cut_off: whole}."
+    )
 
 
 def _numbers(column: Any) -> Array | None:

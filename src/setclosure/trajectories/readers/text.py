@@ -19,7 +19,7 @@ from setclosure.errors import ReaderError
 Array = np.ndarray[Any, Any]
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-"""How compressed files are opened, by the last suffix of their names."""
+"""The functions that open compressed files, by the last suffix of their names."""
 
 WORDS = ("element", "typelabel")
 """Columns that hold words, even where the first of them looks like a number."""
@@ -153,7 +153,7 @@ def table(rows: list[bytes], names: tuple[str, ...], path: Path, first_line: int
     Returns
     -------
     dict
-        A column ``(N,)`` for each name: float64, or text if its first entry is no number.
+        A column ``(N,)`` for each name: float64, or text if neither its first nor its last entry is a number.
 
     Raises
     ------
@@ -170,19 +170,23 @@ def table(rows: list[bytes], names: tuple[str, ...], path: Path, first_line: int
                 raise damaged(
                     path, f"line {first_line + i}", f"{len(row.split())} entries ({text[:60]!r})", _entries_of(names)
                 )
-    words = [i for i, name in enumerate(names) if name in WORDS or (N and not _is_number(entries[i]))]
+    words = {
+        i
+        for i, name in enumerate(names)
+        if name in WORDS or (N and not _is_number(entries[i]) and not _is_number(entries[i - C]))
+    }
     if not words:
         try:
             columns = np.array(entries, dtype=np.float64).reshape(N, C).T
         except ValueError as error:
-            raise _no_number(rows, names, path, first_line) from error
+            raise _no_number(rows, names, words, path, first_line) from error
         return {name: columns[i].copy() for i, name in enumerate(names)}
     found: dict[str, Array] = {}
     for i, name in enumerate(names):
         try:
             found[name] = np.array(entries[i::C], dtype=None if i in words else np.float64)
         except ValueError as error:
-            raise _no_number(rows, names, path, first_line) from error
+            raise _no_number(rows, names, words, path, first_line) from error
         if i in words:
             found[name] = np.char.decode(found[name], "utf-8", "replace") if N else np.zeros(0, "U1")
     return found
@@ -227,11 +231,10 @@ def _is_number(entry: bytes) -> bool:
     return True
 
 
-def _no_number(rows: list[bytes], names: tuple[str, ...], path: Path, first_line: int) -> ReaderError:
-    first = rows[0].split()
+def _no_number(rows: list[bytes], names: tuple[str, ...], words: set[int], path: Path, first_line: int) -> ReaderError:
     for i, row in enumerate(rows):
-        for name, entry, of_first in zip(names, row.split(), first, strict=True):
-            if name not in WORDS and _is_number(of_first) and not _is_number(entry):
+        for k, entry in enumerate(row.split()):
+            if k not in words and not _is_number(entry):
                 text = entry.decode(errors="replace")
-                return damaged(path, f"line {first_line + i}", f"{text!r} in the column '{name}'", "a number")
+                return damaged(path, f"line {first_line + i}", f"{text!r} in the column '{names[k]}'", "a number")
     return damaged(path, f"lines from {first_line}", "something that is no number", "numbers")

@@ -15,7 +15,7 @@ LAMMPS_UNITS = {
 """Units of lengths, times and velocities by LAMMPS' style of units."""
 
 NAMES = {"Angstrom": "Å", "A": "Å", "angstrom": "Å"}
-"""How this library writes units that MDAnalysis writes otherwise."""
+"""Units that this library writes otherwise than MDAnalysis."""
 
 
 def unit_name(unit: str | None) -> str:

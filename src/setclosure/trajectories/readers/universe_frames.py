@@ -12,7 +12,14 @@ import numpy as np
 from setclosure.errors import ReaderError
 from setclosure.extras import optional_packages
 from setclosure.trajectories.readers.base import Frame, Source, SourceFacts
-from setclosure.trajectories.readers.finishing import AXES, facts, finished, join_topology, require_columns
+from setclosure.trajectories.readers.finishing import (
+    AXES,
+    facts,
+    finished,
+    join_topology,
+    least_and_most,
+    require_columns,
+)
 from setclosure.trajectories.readers.options import MDAnalysisOptions
 from setclosure.trajectories.readers.selection import moves, quiet, select_atoms
 from setclosure.trajectories.readers.units import LAMMPS_UNITS, unit_name
@@ -61,20 +68,20 @@ class UniverseFrames:
         """
         count = 0
         first: Frame | None = None
-        most = 0
+        sizes = 0, 0
         length = velocity = time = ""
         for path in self.source.paths:
             universe = self._universe(path)
             count += universe.trajectory.n_frames
             if first is None:
                 first = next(self._of(universe, path, 0, range(1)))
-                most = len(first)
+                sizes = len(first), len(first)
                 length, velocity, time = self._units(universe)
         if first is None:
             raise ReaderError(f"{self.source.name} has no frame.")
         if self.options.select is not None and moves(self.options.select):
-            most = max(len(frame) for frame in self.frames())
-        return facts(first, count, most, length, velocity, time)
+            sizes = least_and_most(self.frames())
+        return facts(first, count, sizes, length, velocity, time)
 
     def frames(self, start: int = 0, stop: int | None = None, step: int = 1) -> Iterator[Frame]:
         """Give the frames asked for.

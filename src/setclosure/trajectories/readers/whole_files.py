@@ -11,7 +11,7 @@ MARKER = 4
 """Bytes of a marker around a record of Fortran."""
 
 XTC_MAGIC = (1995, 2023)
-"""What begins a frame of an XTC file; the second has longer frames."""
+"""The number that begins a frame of an XTC file; frames of the second kind may be longer."""
 
 XTC_HEAD = 56
 """Bytes of a frame before its particles: numbers of particles and step, time, box, number of particles again."""
