@@ -184,13 +184,17 @@ def _type(annotation: Any) -> str:
         return f"list of {inner}" if repeated else f"list of {len(arguments)} × {inner}"
     if origin is typing.Annotated:
         return _type(arguments[0])
-    if isinstance(annotation, type) and issubclass(annotation, PartConfig):
-        kind = next(kind for kind, (_, base) in PARTS.items() if base and issubclass(annotation, base))
-        named = annotation.part_name
-        return f"[{kind} `{named}`](parts.md#{_anchor(kind, named)})" if named else f"[{kind}](parts.md#{kind})"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation not in PLAIN:
-        return f"section of {' and '.join(f'`{key}`' for key in annotation.model_fields)}"
+        return _section_type(annotation)
     return PLAIN.get(origin or annotation) or str(annotation)
+
+
+def _section_type(annotation: type[BaseModel]) -> str:
+    if not issubclass(annotation, PartConfig):
+        return f"section of {' and '.join(f'`{key}`' for key in annotation.model_fields)}"
+    kind = next(kind for kind, (_, base) in PARTS.items() if base and issubclass(annotation, base))
+    named = annotation.part_name
+    return f"[{kind} `{named}`](parts.md#{_anchor(kind, named)})" if named else f"[{kind}](parts.md#{kind})"
 
 
 def _anchor(kind: str, name: str) -> str:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,9 +14,7 @@ from setclosure.dynamics.rollout import RolloutStatus
 from setclosure.errors import ConfigurationError
 from setclosure.extras import missing_extra
 from setclosure.files import write_arrays, write_bytes, write_text
-
-Predicted = Any
-"""A :class:`~setclosure.Prediction`, whose module imports this one."""
+from setclosure.model.range_check import RangeCheck
 
 INDEX = ("start", "sample", "frame", "time")
 """The columns of a table that say which state a row is."""
@@ -24,6 +22,54 @@ INDEX = ("start", "sample", "frame", "time")
 
 TAKEN = (*INDEX, "status", "status_frame", "inside_training_range")
 """An observable of one of these names has another in files."""
+
+
+class Written(Protocol):
+    """The parts of a :class:`~setclosure.model.prediction.Prediction` that are written."""
+
+    @property
+    def times(self) -> np.ndarray:
+        """Times of the frames, ``(H + 1,)``."""
+
+    @property
+    def observables(self) -> np.ndarray:
+        """Observables, ``(B, R, H + 1, o)``."""
+
+    @property
+    def closure(self) -> np.ndarray:
+        """Closures, ``(B, R, H + 1, S·c)``."""
+
+    @property
+    def status(self) -> np.ndarray:
+        """Status of each path, ``(B, R)``."""
+
+    @property
+    def step(self) -> np.ndarray:
+        """Frame at which it was taken, ``(B, R)``."""
+
+    @property
+    def check(self) -> RangeCheck | None:
+        """The comparison of the starts with the training range."""
+
+    @property
+    def observable_names(self) -> tuple[str, ...]:
+        """Names of the observables."""
+
+    @property
+    def observable_units(self) -> tuple[str, ...]:
+        """Units of the observables."""
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of the times."""
+
+    @property
+    def composition(self) -> np.ndarray | None:
+        """The numbers of the composition, ``(B, R, H + 1, K)``."""
+
+    @property
+    def composition_names(self) -> tuple[str, ...]:
+        """Their names."""
 
 
 def require_known_ending(path: Path) -> None:
@@ -41,7 +87,7 @@ def require_known_ending(path: Path) -> None:
         )
 
 
-def write_prediction(prediction: Predicted, path: Path) -> None:
+def write_prediction(prediction: Written, path: Path) -> None:
     """Write a prediction; see :meth:`setclosure.model.prediction.Prediction.save`."""
     require_known_ending(path)
     try:
@@ -50,7 +96,7 @@ def write_prediction(prediction: Predicted, path: Path) -> None:
         raise missing_extra(error) or error from error
 
 
-def table(prediction: Predicted) -> dict[str, np.ndarray]:
+def table(prediction: Written) -> dict[str, np.ndarray]:
     """Give a prediction as columns of equal length, a row for each start, sample and frame."""
     B, R, T, _ = prediction.observables.shape
     start, sample, frame = (index.ravel() for index in np.indices((B, R, T)))
@@ -64,7 +110,7 @@ def table(prediction: Predicted) -> dict[str, np.ndarray]:
     return columns
 
 
-def _variables(prediction: Predicted) -> Iterator[tuple[str, np.ndarray, str]]:
+def _variables(prediction: Written) -> Iterator[tuple[str, np.ndarray, str]]:
     """Give name, values ``(B, R, T)`` and unit of every number of a state."""
     o, c = prediction.observables.shape[-1], prediction.closure.shape[-1]
     names = prediction.observable_names or tuple(f"observable_{k}" for k in range(o))
@@ -78,7 +124,7 @@ def _variables(prediction: Predicted) -> Iterator[tuple[str, np.ndarray, str]]:
             yield name, prediction.composition[..., k], ""
 
 
-def _write_npz(prediction: Predicted, path: Path) -> None:
+def _write_npz(prediction: Written, path: Path) -> None:
     arrays: dict[str, Any] = {
         "times": prediction.times,
         "observables": prediction.observables,
@@ -98,7 +144,7 @@ def _write_npz(prediction: Predicted, path: Path) -> None:
     write_arrays(path, **arrays)
 
 
-def _write_csv(prediction: Predicted, path: Path) -> None:
+def _write_csv(prediction: Written, path: Path) -> None:
     columns = table(prediction)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -107,7 +153,7 @@ def _write_csv(prediction: Predicted, path: Path) -> None:
     write_text(path, text.getvalue())
 
 
-def _write_parquet(prediction: Predicted, path: Path) -> None:
+def _write_parquet(prediction: Written, path: Path) -> None:
     import pyarrow  # noqa: F401  # pandas would say it in other words
     from pandas import DataFrame
 
@@ -116,7 +162,7 @@ def _write_parquet(prediction: Predicted, path: Path) -> None:
     write_bytes(path, content.getvalue())
 
 
-def _write_netcdf(prediction: Predicted, path: Path) -> None:
+def _write_netcdf(prediction: Written, path: Path) -> None:
     import scipy.io  # noqa: F401
     from xarray import Dataset
 
@@ -137,7 +183,7 @@ def _write_netcdf(prediction: Predicted, path: Path) -> None:
     write_bytes(path, bytes(data.to_netcdf(engine="scipy")))
 
 
-_WRITERS: dict[str, Callable[[Predicted, Path], None]] = {
+_WRITERS: dict[str, Callable[[Written, Path], None]] = {
     ".npz": _write_npz,
     ".csv": _write_csv,
     ".nc": _write_netcdf,
