@@ -148,6 +148,7 @@ def random_turns(
         The device of the result.
     """
     k = len(symmetry.translation)
+    cell = None if cell is None or not bool((cell != 0).any()) else cell
     if cell is None:
         found = _random_blocks(symmetry.blocks, n, generator, device)
     else:
@@ -236,7 +237,7 @@ def views_of(symmetry: Symmetry, batch: MicrostateBatch, most: int = VIEWS) -> T
         group with fewer members than V is gone through again.
     """
     k = batch.roles.position
-    if batch.cell is None or not symmetry.turns:
+    if batch.cell is None or not symmetry.turns or not bool((batch.cell != 0).any()):
         return views(symmetry, k, most)
     cells, of = torch.unique(batch.cell.cpu(), dim=0, return_inverse=True)
     groups = [views(symmetry, k, most, cell) for cell in cells]
