@@ -188,9 +188,8 @@ def _type(annotation: Any) -> str:
         kind = next(kind for kind, (_, base) in PARTS.items() if base and issubclass(annotation, base))
         named = annotation.part_name
         return f"[{kind} `{named}`](parts.md#{_anchor(kind, named)})" if named else f"[{kind}](parts.md#{kind})"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation not in PLAIN:
-        return "section"
-    return PLAIN.get(origin or annotation) or str(annotation)
+    section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return PLAIN.get(origin or annotation) or ("section" if section else str(annotation))
 
 
 def _anchor(kind: str, name: str) -> str:
