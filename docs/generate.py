@@ -37,6 +37,7 @@ from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.registry import find, names
 from setclosure.simulate.simulator import SimulatorConfig
 from setclosure.trajectories.readers.base import ReaderConfig
+from setclosure.trajectories.readers.spec import Angle, ContextValue, ImportSpec, ObservableSource, Species, Windows
 
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥"}
 
@@ -45,6 +46,7 @@ def write_all(root: Path, folder: Path) -> None:
     """Write every generated piece into ``folder``; files that would not change are left alone."""
     pieces = {
         "configuration.md": configuration(),
+        "import.md": importing(),
         "methods.md": methods(),
         "parts.md": parts(),
         "metrics.md": metrics(),
@@ -90,6 +92,21 @@ def configuration() -> str:
     return "\n".join(out) + "\n"
 
 
+def importing() -> str:
+    """Every key of an import specification."""
+    out = ["### All keys", "", *_section(ImportSpec), *_sections(ImportSpec, "")]
+    inner = {
+        "`species`": Species,
+        "An angle of `features.vectors`": Angle,
+        "An entry of `observables`": ObservableSource,
+        "A number of `context`": ContextValue,
+        "`windows`": Windows,
+    }
+    for title, model in inner.items():
+        out += [f"### {title}", "", _first_line(model), "", *_section(model)]
+    return "\n".join(out) + "\n"
+
+
 def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
     for key, field in model.model_fields.items():
         annotation = field.annotation
@@ -102,7 +119,8 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
 
 def _section(model: type[BaseModel]) -> list[str]:
     rows = []
-    for key, field in model.model_fields.items():
+    for name, field in model.model_fields.items():
+        key = field.alias or name
         if _is_section(field.annotation):
             rows.append([f"`{key}`", "section", "", field.description or _first_line(field.annotation)])
         else:
@@ -157,7 +175,7 @@ PLAIN = {
 def _type(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
-        return " or ".join(f"`{value}`" for value in arguments)
+        return " or ".join("`false`" if value is False else f"`{value}`" for value in arguments)
     if origin in (types.UnionType, typing.Union):
         return " or ".join(_type(a) for a in arguments)
     if origin is tuple:
@@ -170,7 +188,8 @@ def _type(annotation: Any) -> str:
         kind = next(kind for kind, (_, base) in PARTS.items() if base and issubclass(annotation, base))
         named = annotation.part_name
         return f"[{kind} `{named}`](parts.md#{_anchor(kind, named)})" if named else f"[{kind}](parts.md#{kind})"
-    return PLAIN.get(origin or annotation) or str(annotation)
+    section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return PLAIN.get(origin or annotation) or ("section" if section else str(annotation))
 
 
 def _anchor(kind: str, name: str) -> str:

@@ -25,7 +25,7 @@ FAR = 1e6
 
 @dataclass
 class Summary:
-    """What is in a data set, over what was looked at.
+    """The content of a data set, over what was looked at.
 
     Attributes
     ----------

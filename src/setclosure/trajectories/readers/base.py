@@ -59,7 +59,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What a reader finds at the first look at a source.
+    """The facts that a reader finds at the first look at a source.
 
     Attributes
     ----------

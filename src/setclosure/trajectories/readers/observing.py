@@ -141,7 +141,7 @@ class Observables:
 
 
 class ContextValues:
-    """What is known from outside along the trajectories of an import.
+    """The context of an import: the numbers that are known from outside, and their values along some frames.
 
     Parameters
     ----------

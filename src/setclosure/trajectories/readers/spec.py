@@ -26,7 +26,7 @@ class Angle(Settings):
 
 
 class FeatureColumns(Settings):
-    """Which columns are the features of a particle, and what their roles are."""
+    """The columns that are features of a particle, by their roles."""
 
     position: tuple[str, ...] = Field((), description="Columns of the position, such as [x, y].")
     vectors: tuple[tuple[str, ...] | Angle, ...] = Field(
@@ -64,7 +64,7 @@ class FeatureColumns(Settings):
 
 
 class Species(Settings):
-    """Where the species of a particle stands, and what they are called; ``none`` alone stands for one species."""
+    """The column of the species, and their names; ``none`` alone stands for one species."""
 
     column: str | None = Field(
         None, alias="from", description="type, name, or a column; none: all particles are of one species."
@@ -93,7 +93,7 @@ class Species(Settings):
 
 
 class FrameRange(Settings):
-    """Which frames of every trajectory are read."""
+    """The frames of every trajectory that are read."""
 
     start: int = Field(0, ge=0, description="The first frame.")
     stop: int | None = Field(None, ge=1, description="The frame behind the last; null: all.")
@@ -108,7 +108,7 @@ class Windows(Settings):
 
 
 class ObservableSource(Settings):
-    """Where some observables come from: exactly one of ``registered``, ``log``, ``csv`` and ``column``."""
+    """The source of some observables: exactly one of ``registered``, ``log``, ``csv`` and ``column``."""
 
     registered: str | None = Field(None, description="A registered function, also one of a plugin.")
     log: str | None = Field(None, description="A log file of LAMMPS, whose columns are joined by the step.")
@@ -165,7 +165,7 @@ class ContextValue(Settings):
 
 
 class Context(Settings):
-    """What is known from outside of a trajectory: by name, and from a table with a row for each trajectory."""
+    """The numbers that are known from outside: by name, and from a table with a row for each trajectory."""
 
     table: str | None = Field(None, description="A CSV file; its columns that are no fields of the names are context.")
     units: dict[str, str] = Field({}, description="Units of the table's columns.")
@@ -192,7 +192,7 @@ def _reader(value: Any) -> Any:
 
 
 class ImportSpec(Settings):
-    """What files are read, by which reader, and what their columns mean."""
+    """A specification says what files are read, by which reader, and what their columns mean."""
 
     files: str | tuple[str | tuple[str, ...], ...] = Field(
         description="A pattern such as runs/run_T{temperature}.dump, or a list; names count from the specification."

@@ -27,7 +27,7 @@ from setclosure.trajectories.readers.spec import ImportSpec
 
 @dataclass(frozen=True)
 class Order:
-    """What another process has to know to read for an import.
+    """The facts that another process has to know to read for an import.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found at the first look at a trajectory.
+    """The findings of the first look at a trajectory.
 
     Attributes
     ----------
