@@ -457,3 +457,60 @@ def test_observables_of_a_plugin_are_computed_elsewhere_too(place, monkeypatch):
     order = work.Order(json.dumps(specification().stored()), str(place), tuple(registry.plugins()))
     assert any("rightmost_of_tracks" in plugin.text for plugin in order.plugins)
     np.testing.assert_allclose(data.observables()[0][:, 0], tracks(0).groupby("frame").x.max(), rtol=1e-6)
+
+
+# ── dumps of LAMMPS ───────────────────────────────────────────────────────────────────────────────────────────
+
+DUMP = """ITEM: TIMESTEP
+{step}
+ITEM: NUMBER OF ATOMS
+6
+ITEM: BOX BOUNDS pp pp ff
+0 2.5
+0 2.5
+-1 1
+ITEM: ATOMS id type x y z ix iy iz
+{rows}
+"""
+
+
+def dump(path, m):
+    """Write a wrapped dump with unsorted particles, and give the positions before the wrapping."""
+    rng = np.random.default_rng(m)
+    table = wrap(tracks(m), 2.5)
+    text = []
+    for t, of_t in table.groupby("frame"):
+        order = rng.permutation(6)
+        rows = [
+            f"{i + 1} {1 + i % 2} {r.x:.9f} {r.y:.9f} 0 {r.ix:.0f} {r.iy:.0f} 0"
+            for i, r in ((i, of_t.iloc[i]) for i in order)
+        ]
+        text.append(DUMP.format(step=100 * t, rows="\n".join(rows)))
+    path.write_text("".join(text))
+    return 3 * tracks(m)[["x", "y"]].to_numpy().reshape(8, 6, 2)
+
+
+@pytest.mark.parametrize("unwrap", [False, "images", "steps"])
+def test_wrapped_dumps_keep_cell_species_and_identities(tmp_path, unwrap):
+    pytest.importorskip("MDAnalysis")
+    true = [dump(tmp_path / f"run_{m}.lammpstrj", m) for m in range(3)]
+    data = imported(
+        tmp_path,
+        files="run_{seed}.lammpstrj",
+        reader={"name": "mdanalysis", "time_step": 0.01},
+        species={"from": "type", "names": {2: "B", 1: "A"}},
+        unwrap=unwrap,
+    )
+    assert data.species_names == ("B", "A")
+    assert data.layout.has_cell == (unwrap is False)
+    assert not data.layout.ragged
+    np.testing.assert_allclose(data.times(1), np.arange(8))
+    for m in range(3):
+        arrays = data.arrays(m)
+        assert arrays["species"].tolist() == [[1, 0, 1, 0, 1, 0]] * 8
+        if unwrap is False:
+            assert arrays["cell"].tolist() == [[[2.5, 0], [0, 2.5]]] * 8
+            np.testing.assert_allclose(arrays["points"], true[m] % 2.5, atol=1e-5)
+        else:
+            start = true[m][0] - arrays["points"][0] if unwrap == "steps" else 0.0
+            np.testing.assert_allclose(arrays["points"] + start, true[m], atol=1e-5)

@@ -66,10 +66,6 @@ def finished(
         chosen = selector.indices(content, ids, rows, places, _box(cell), where)
         content = {name: column[chosen] for name, column in content.items()}
         ids = None if ids is None else ids[chosen]
-    if lacking := [name for name in options.leave_out if name not in content]:
-        raise ReaderError(
-            f"{where}: there is no column {', '.join(lacking)} to leave out; it has {', '.join(content)}."
-        )
     return Frame(
         float(time),
         {
