@@ -59,7 +59,8 @@ def test_without_the_plugin_it_is_told_what_is_missing(place, sc, monkeypatch):
     monkeypatch.chdir(place)
     status, _, err = sc(*PREDICT)  # this process never loaded the file
     assert status == 2
-    assert "the observable 'width_and_height' is not registered here" in err
+    assert "cannot compute width, height" in err
+    assert "registers 'width_and_height'" in err
     assert "--plugin FILE" in err
     model = ClosureModel.load(place / "run" / "seed-0" / "model")
     assert not model.can_observe
