@@ -32,6 +32,9 @@ source_suffix = {".md": "myst-nb"}
 # included by other pages, or made by the build
 exclude_patterns = ["_build", "jupyter_execute", "generated/*.md", "**.ipynb_checkpoints"]
 
+# attributes of different classes share names such as path; Napoleon links the first
+suppress_warnings = ["ref.python"]
+
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "auto"

@@ -46,7 +46,7 @@ def write_all(root: Path, folder: Path) -> None:
     """Write every generated piece into ``folder``; files that would not change are left alone."""
     pieces = {
         "configuration.md": configuration(),
-        "import.md": importing(),
+        "import.md": importing().replace("](parts.md", "](../parts.md"),  # docs/how_to/ includes it
         "methods.md": methods(),
         "parts.md": parts(),
         "metrics.md": metrics(),
