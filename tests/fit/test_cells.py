@@ -221,7 +221,7 @@ def test_the_declared_symmetry_is_checked_on_training_microstates(observable, sy
 def test_in_a_cell_the_point_group_is_checked(tmp_path):
     def width(microstates):
         angle = 2 * torch.pi * microstates.points[..., 0] / 6.0
-        return (microstates.weights * torch.exp(1j * angle)).sum(dim=1).abs()
+        return (microstates.weights * torch.exp(1j * angle)[:, None]).sum(dim=2).mean(dim=1).abs()
 
     data = periodic_data(tmp_path / "data.zarr", [6.0, 6.0], observable=width)
     with pytest.raises(ModelError, match="a rotation of the cell's own point group of x, y changes"):
