@@ -104,7 +104,7 @@ def importing() -> str:
     }
     for title, model in inner.items():
         out += [f"### {title}", "", _first_line(model), "", *_section(model)]
-    return "\n".join(out) + "\n"
+    return "\n".join(out).replace("](parts.md", "](../parts.md") + "\n"  # a page in how_to includes it
 
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[str]:

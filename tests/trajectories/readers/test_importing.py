@@ -454,7 +454,7 @@ def test_observables_of_a_plugin_are_computed_elsewhere_too(place, monkeypatch):
     )
     setclosure.load_plugin(place / "mine.py")
     data = imported(place, observables=[{"registered": "rightmost_of_tracks"}])
-    order = work.Order(json.dumps(specification().stored()), str(place), tuple(registry.plugins()))
+    order = work.ImportOrder(json.dumps(specification().stored()), str(place), tuple(registry.plugins()))
     assert any("rightmost_of_tracks" in plugin.text for plugin in order.plugins)
     np.testing.assert_allclose(data.observables()[0][:, 0], tracks(0).groupby("frame").x.max(), rtol=1e-6)
 

@@ -112,8 +112,11 @@ class Source:
 
     @property
     def path(self) -> Path:
-        """The first file."""
-        return self.paths[0]
+        """The first file.
+
+        :meta private:
+        """
+        return self.paths[0]  # left out of the reference, in which `path` is the type of arguments
 
     @property
     def name(self) -> str:

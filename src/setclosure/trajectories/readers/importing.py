@@ -20,7 +20,7 @@ from setclosure.trajectories.readers.pattern import find_sources
 from setclosure.trajectories.readers.pool import LostWorkerError, Pool, processes
 from setclosure.trajectories.readers.prepare import MOST_NAMED, Prepared
 from setclosure.trajectories.readers.spec import ImportSpec
-from setclosure.trajectories.readers.work import Looked, Order, has_changed, look, read
+from setclosure.trajectories.readers.work import ImportOrder, Looked, has_changed, look, read
 from setclosure.trajectories.sources import add_source, read_sources, tidy_sources
 from setclosure.trajectories.store import Store
 
@@ -98,7 +98,7 @@ def _import(
 ) -> dict[str, Path]:
     base, shows = base.resolve(), shows or _show_nothing
     files = find_sources(spec.files, base)
-    order = Order(json.dumps(spec.stored()), str(base), tuple(plugins()))
+    order = ImportOrder(json.dumps(spec.stored()), str(base), tuple(plugins()))
     with nullcontext(pool) if isinstance(pool, Pool) else processes(pool or _worthwhile(files)) as team:
         found: dict[int, list[Looked]] = {}
         with shows("looking", len(files), "files") as advance:

@@ -12,7 +12,7 @@ from setclosure.trajectories.readers.observing import ContextValues, Observables
 from setclosure.trajectories.readers.pattern import fields_of
 from setclosure.trajectories.readers.plan import Stretch, plan
 from setclosure.trajectories.readers.spec import ImportSpec
-from setclosure.trajectories.readers.work import Looked, Order
+from setclosure.trajectories.readers.work import ImportOrder, Looked
 
 MOST_NAMED = 10
 """The most trajectories that a message lists."""
@@ -26,7 +26,7 @@ class Prepared:
     ----------
     spec : ImportSpec
         The specification.
-    order : Order
+    order : ImportOrder
         What others have to know to read for it.
     looked : list of Looked
         What was found at the first look at each trajectory.
@@ -39,14 +39,14 @@ class Prepared:
     """
 
     spec: ImportSpec
-    order: Order
+    order: ImportOrder
     looked: list[Looked]
     shares: dict[str, list[Stretch]]
     layouts: dict[str, Layout]
     base: Path
 
     @classmethod
-    def of(cls, spec: ImportSpec, order: Order, looked: list[Looked], base: Path) -> Prepared:
+    def of(cls, spec: ImportSpec, order: ImportOrder, looked: list[Looked], base: Path) -> Prepared:
         """Prepare an import from what was found at the first look.
 
         Raises

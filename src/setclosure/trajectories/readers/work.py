@@ -26,7 +26,7 @@ from setclosure.trajectories.readers.spec import ImportSpec
 
 
 @dataclass(frozen=True)
-class Order:
+class ImportOrder:
     """The facts that another process has to know to read for an import.
 
     Attributes
@@ -85,7 +85,7 @@ class Looked:
 
 
 @functools.lru_cache(maxsize=2)
-def open_spec(order: Order) -> ImportSpec:
+def open_spec(order: ImportOrder) -> ImportSpec:
     """Read the specification of an order, in the process to which it was sent."""
     for plugin in order.plugins:
         plugin.load()
@@ -94,7 +94,7 @@ def open_spec(order: Order) -> ImportSpec:
 
 
 @functools.lru_cache(maxsize=2)
-def _parts(order: Order) -> tuple[Interpreter, Observables, ContextValues]:
+def _parts(order: ImportOrder) -> tuple[Interpreter, Observables, ContextValues]:
     spec = open_spec(order)
     return (
         Interpreter(spec, dict(order.labels), order.has_cell),
@@ -103,7 +103,7 @@ def _parts(order: Order) -> tuple[Interpreter, Observables, ContextValues]:
     )
 
 
-def look(order: Order, source: Source) -> list[Looked]:
+def look(order: ImportOrder, source: Source) -> list[Looked]:
     """Look at the trajectories of a file; what cannot be used says why."""
     spec = open_spec(order)
     reader = spec.reading()
@@ -156,7 +156,7 @@ def _labels(spec: ImportSpec, source: Source, facts: SourceFacts) -> tuple[str, 
     return labels if spec.species is not None else ()
 
 
-def read(order: Order, source: Source, frames: range) -> tuple[Trajectory, list[dict[str, Any]]]:
+def read(order: ImportOrder, source: Source, frames: range) -> tuple[Trajectory, list[dict[str, Any]]]:
     """Read some frames of a source into a trajectory, and give the facts of the files that it comes from.
 
     Raises
