@@ -14,6 +14,7 @@ import yaml
 from tests.trajectories.readers.tracks import TABLE, tracks
 
 from setclosure import registry
+from setclosure.errors import SetclosureWarning
 from setclosure.experiments.configuration import load_study
 from setclosure.trajectories.dataset import TrajectoryDataset
 
@@ -96,10 +97,12 @@ def test_inspect_names_what_looks_suspicious(sc, tmp_path):
     observables[0, 3, 1] = 9.97e36
     names = {"features": ("x", "y", "dye"), "roles": ("position", "position", "scalar")}
     for name in ("a", "b"):
-        TrajectoryDataset.from_arrays(tmp_path / f"{name}.zarr", features, observables, times=range(20), **names)
+        with pytest.warns(SetclosureWarning, match="wrapped into a periodic box"):
+            TrajectoryDataset.from_arrays(tmp_path / f"{name}.zarr", features, observables, times=range(20), **names)
     still = np.broadcast_to(rng.normal(size=(2, 1, 5, 2)), (2, 4, 5, 2)).copy()
     still[0, :, 1] = still[0, :, 0]
-    TrajectoryDataset.from_arrays(tmp_path / "still.zarr", still, rng.normal(size=(2, 4)), times=range(4))
+    with pytest.warns(SetclosureWarning, match="nothing changes in time"):
+        TrajectoryDataset.from_arrays(tmp_path / "still.zarr", still, rng.normal(size=(2, 4)), times=range(4))
     status, out, _ = sc("inspect", tmp_path)
     flat = " ".join(out.replace("│", " ").split())
     assert status == 0
