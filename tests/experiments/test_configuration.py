@@ -96,7 +96,7 @@ def test_another_method_keeps_the_options_that_it_shares(tiny_config):
         ("simulation.trajectories.in_dstt=3", "did you mean 'in_dst'"),
         ("model.encoder.width=-3", r"model\.encoder\.width: .*greater than.*; got -3"),
         ("training.stage_one.steps=-3", r"training\.stage_one\.steps: .*greater than or equal to 1; got -3"),
-        ("model.bandwidth=0", r"model\.bandwidth: .*greater than 0; got 0"),
+        ("model.bandwidth=0", r"model\.bandwidth: .*greater than 0, a list .*; got 0"),
         ("training.stage_one.learning_rate=.nan", r"learning_rate: .*finite"),
         ("training.stage_one.learning_rate=fast", r"learning_rate: .*number.*; got 'fast'"),
         ("simulation.system.n_particles=2.5", r"n_particles: .*integer"),

@@ -159,7 +159,7 @@ def test_a_resumed_run_says_which_commit_resumed_it(tiny_study, tiny_data, tmp_p
 def test_snapshots_of_ragged_sets_leave_padding_out(tmp_path, tiny_study):
     rng = np.random.default_rng(0)
     sets = [[rng.normal(loc=(5.0, 7.0), size=(n, 2)) for n in (6, 9, 4)] for _ in range(4)]
-    data = TrajectoryDataset.from_arrays(tmp_path / "ragged.zarr", sets, "extension", times=[0, 1, 2])
+    data = TrajectoryDataset.from_arrays(tmp_path / "ragged.zarr", sets, "pair_energy", times=[0, 1, 2])
     model = ClosureEstimator(settings=tiny_study.model, training=tiny_study.training).fit(data)
     snapshots(model, data, tmp_path / "snapshots.npz")
     with np.load(tmp_path / "snapshots.npz") as shown:

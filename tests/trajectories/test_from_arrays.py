@@ -313,7 +313,7 @@ def test_lengths_of_the_box_of_each_trajectory(tmp_path):
     lengths = [[5.0, 6.0], [7.0, 8.0], [9.0, 0.0]]
     for number, given in enumerate((lengths, np.array(lengths))):
         data = TrajectoryDataset.from_arrays(
-            tmp_path / f"{number}.zarr", **arrays(points=points, observables="extension", cell=given)
+            tmp_path / f"{number}.zarr", **arrays(points=points, observables="pair_energy", cell=given)
         )
         assert [np.diag(data.first([m]).cell[0]).tolist() for m in range(3)] == lengths
 

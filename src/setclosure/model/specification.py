@@ -121,7 +121,7 @@ class ModelSettings(Settings):
         numbers = list(value) if isinstance(value, list | tuple) else [value]
         fit = all(isinstance(n, int | float) and not isinstance(n, bool) and 0 < n < math.inf for n in numbers)
         if value != "auto" and not (fit and numbers):
-            raise ValueError("expected a positive number, a list of them with one for each feature, or auto")
+            raise ValueError("expected a number greater than 0, a list of them with one for each feature, or auto")
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("symmetry", mode="before")

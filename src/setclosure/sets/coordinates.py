@@ -321,7 +321,7 @@ class Coordinates(nn.Module):
         if batch.cell is None:
             raise ModelError(
                 f"the microstates have no cell, and this model was trained in one that is periodic along {wanted}: "
-                "give it, as in MicrostateBatch.from_arrays(x, cell=…), with lengths or lattice vectors."
+                "give it, as in MicrostateBatch.from_arrays(x, cell=…), or as an array cell beside points in an .npz."
             )
         found = periodic_directions(batch.cell)
         if found != self.periodic:
