@@ -239,7 +239,7 @@ class Coordinates(nn.Module):
         return factors
 
     def log_volume(self, batch: MicrostateBatch) -> Tensor:
-        """Give log |det| of the map from the data to standard coordinates: a number, or ``(B, 1)`` in a cell."""
+        """Give ``log |det J|`` of the map from the data to standard coordinates: a number, or ``(B, 1)`` in a cell."""
         if not self.periodic:
             return -self.scale.log().sum()
         log_volume: Tensor = torch.linalg.slogdet(self._jacobian(batch)).logabsdet[:, None]
