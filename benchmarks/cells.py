@@ -34,7 +34,7 @@ VARIANTS = {
     "by hand": {},
     "cell": {"cell": True},
     "cell, translation": {"cell": True, "symmetry": "translation"},
-    "cell, shifts and views": {"cell": True, "shifts": 8},
+    "cell, shifts and views": {"cell": True, "shifts": 4},
     "cell, translation, 1 harmonic": {"cell": True, "symmetry": "translation", "harmonics": 1},
     "cell, translation, 3 harmonics": {"cell": True, "symmetry": "translation", "harmonics": 3},
     "cell, translation, 4 harmonics": {"cell": True, "symmetry": "translation", "harmonics": 4},

@@ -7,9 +7,11 @@ random changes of the training data and as a finite group of *views* over which 
 In a cell a position has a fraction along each periodic lattice vector, which the decoder sees as an angle θ = 2πf and
 the encoder as cos mθ and sin mθ. Translations then go around the torus. They are removed by the phase of the first
 harmonic of the particles, with a weight for each species that makes it as large as it can be on training microstates:
-in a dense mixture the particles together have no harmonic, and the difference of the species has one. The phase is
-exact, one encoding does, and closures stay smooth in time as long as that harmonic is there. Random shifts with views
-instead were worse in a measurement, and left the closure a function of the shift (``benchmarks/cells.py``).
+in a dense mixture the particles together have no harmonic, and the difference of the species has one. The phase keeps
+the invariance exact, with one encoding. Its weakness is a microstate whose first harmonic vanishes, such as one with two
+equal domains: the phase, and so the closure, is then noise. Random shifts in training with views in prediction had the
+smaller error in ``benchmarks/cells.py``, three fifths of whose starts are such microstates, but they
+leave the closure a function of the shift.
 """
 
 from __future__ import annotations
