@@ -9,9 +9,9 @@ the encoder as cos mθ and sin mθ. Translations then go around the torus. They 
 harmonic of the particles, with a weight for each species that makes it as large as it can be on training microstates:
 in a dense mixture the particles together have no harmonic, and the difference of the species has one. The phase keeps
 the invariance exact, with one encoding. Its weakness is a microstate whose first harmonic vanishes, such as one with
-two equal domains: the phase, and so the closure, is then noise. Random shifts in training with views in prediction had the
-smaller error in ``benchmarks/cells.py``, three fifths of whose starts are such microstates, but they
-leave the closure a function of the shift.
+two equal domains: the phase, and so the closure, is then noise. Random shifts in training with views in prediction had
+the smaller error in ``benchmarks/cells.py``, three fifths of whose starts are such microstates, but they leave the
+closure a function of the shift.
 """
 
 from __future__ import annotations
