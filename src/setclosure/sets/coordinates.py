@@ -5,18 +5,12 @@ removed by the centre of mass; rotations and reflections, which have no such sim
 random changes of the training data and as a finite group of *views* over which a prediction is averaged.
 
 In a cell a position has a fraction along each periodic lattice vector, which the decoder sees as an angle θ = 2πf and
-the encoder as cos mθ and sin mθ. Translations then go around the torus. They are removed by the phase of the first
-harmonic of the particles, with a weight for each species that makes it as large as it can be on training microstates:
-in a dense mixture the particles together have no harmonic, and the difference of the species has one. The phase keeps
-the invariance exact, with one encoding. Its weakness is a microstate whose first harmonic vanishes, such as one with
-two equal domains: the phase, and so the closure, is then noise. Random shifts in training with views in prediction had
-the smaller error in ``benchmarks/cells.py``, three fifths of whose starts are such microstates, but they leave the
-closure a function of the shift.
+the encoder as cos mθ and sin mθ. Translations then go around the torus, and the phase of the particles takes them off;
+see :mod:`setclosure.sets.phase`.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -26,13 +20,11 @@ from setclosure.errors import MicrostateError, ModelError
 from setclosure.sets.features import Features
 from setclosure.sets.lattice import completed, fractions, periodic_directions
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.sets.phase import TURN, first_harmonics, largest_weights, phase
 from setclosure.sets.symmetry import as_symmetry
 
 HARMONICS = 2
 """Harmonics of a periodic coordinate that an encoder sees, by default."""
-
-TURN = 2.0 * math.pi
-"""One period of an angle."""
 
 _ROUNDING = 8 * torch.finfo(torch.float32).eps
 """A spread that is a smaller share of the size of a feature is nothing but rounding."""
@@ -65,7 +57,6 @@ class Coordinates(nn.Module):
         Harmonics of a periodic coordinate that an encoder sees.
     n_species : int
         The number of species, S.
-
     ignored_scale : float, optional
         The scale of features that never change in training, which the model sees as zero for every particle: that of
         the bandwidth leaves a standard normal density to them. By default they are refused.
@@ -102,12 +93,11 @@ class Coordinates(nn.Module):
         ignored_scale: Any = None,
     ) -> None:
         super().__init__()
-        self.features, self.symmetry = features, as_symmetry(symmetry, features)
+        self.features, self.symmetry, self.n_species = features, as_symmetry(symmetry, features), n_species
         self.weight_feature, self.identity = weight_feature, identity
         self.periodic, self.harmonics = periodic if any(periodic) else (), harmonics
         if identity and self.periodic:
             raise ModelError("the encoder reads features as they are, and has no periodic cell; leave the cell out.")
-        self.n_species = n_species
         self.register_buffer("shift", torch.zeros(features.d))
         self.register_buffer("scale", torch.ones(features.d))
         self.ignored_scale = ignored_scale
@@ -251,8 +241,8 @@ class Coordinates(nn.Module):
         """Give points ``(B, n, d)`` in the standard coordinates of each microstate."""
         if not self.periodic:
             return (x - self._offset(batch)) / self.scale
-        origin = self._origin(self._weighed(batch))
-        return (self._moved(x, completed(self._cell(batch)), origin) - self.shift) / self.scale
+        origin = self._origin(self._weighed(batch), self._fractions(batch.points, batch))
+        return (self._moved(x, self._fractions(x, batch), origin) - self.shift) / self.scale
 
     def points_of(self, u: Tensor, batch: MicrostateBatch) -> Tensor:
         """Give standard coordinates ``(B, n, d)`` in the units of each microstate, inside its cell."""
@@ -260,7 +250,7 @@ class Coordinates(nn.Module):
             return u * self.scale + self._offset(batch)
         k = self.features.position
         x = u * self.scale + self.shift
-        origin = self._origin(self._weighed(batch))
+        origin = self._origin(self._weighed(batch), self._fractions(batch.points, batch))
         f = x[..., :k] / self._turns() + origin
         f = torch.where(torch.tensor(self.periodic, device=f.device), f - f.floor(), f)
         return torch.cat([f @ completed(self._cell(batch)), x[..., k:]], dim=-1)
@@ -319,7 +309,8 @@ class Coordinates(nn.Module):
 
     def _centred(self, batch: MicrostateBatch) -> Tensor:
         if self.periodic:
-            return self._moved(batch.points, completed(self._cell(batch)), self._origin(batch))
+            f = self._fractions(batch.points, batch)
+            return self._moved(batch.points, f, self._origin(batch, f))
         if not any(self.symmetry.translation):
             return batch.points
         with torch.autocast(batch.points.device.type, enabled=False):
@@ -376,49 +367,38 @@ class Coordinates(nn.Module):
 
     def _jacobian(self, batch: MicrostateBatch) -> Tensor:
         """Give the matrices J ``(B, d, d)`` of differences: those of standard coordinates are (x − y) J."""
-        k, d = self.features.position, self.features.d
+        k = self.features.position
         frame = completed(self._cell(batch)).to(self.scale.dtype)
         jacobian = torch.diag(1.0 / self.scale).repeat(len(batch), 1, 1)
         jacobian[:, :k, :k] = torch.linalg.inv(frame) * (self._turns() / self.scale[:k])
-        return jacobian.reshape(-1, d, d)
+        return jacobian
 
-    def _moved(self, points: Tensor, frame: Tensor, origin: Tensor) -> Tensor:
-        """Give points ``(B, n, d)`` as angles in [-π, π) and lengths from ``origin (B, 1, k)``, not yet scaled."""
-        k = self.features.position
+    def _fractions(self, points: Tensor, batch: MicrostateBatch) -> Tensor:
+        """Give the positions of points ``(B, n, d)`` along the lattice of each microstate, ``(B, n, k)``."""
         with torch.autocast(points.device.type, enabled=False):
-            f = fractions(points[..., :k], frame) - origin
-            periodic = torch.tensor(self.periodic, device=f.device)
-            # the nearest whole number of turns is taken off, so that wrapping changes nothing
-            turned = torch.where(periodic, (f - (f + 0.5).floor()) * TURN, f)
-            return torch.cat([turned, points[..., k:]], dim=-1)
+            return fractions(points[..., : self.features.position], completed(self._cell(batch)))
 
-    def _origin(self, batch: MicrostateBatch) -> Tensor:
+    def _moved(self, points: Tensor, f: Tensor, origin: Tensor) -> Tensor:
+        """Give points ``(B, n, d)`` at ``f`` as angles in [-π, π) and lengths from ``origin (B, 1, k)``, unscaled."""
+        f = f - origin
+        periodic = torch.tensor(self.periodic, device=f.device)
+        # the nearest whole number of turns is taken off, so that wrapping changes nothing
+        turned = torch.where(periodic, (f - (f + 0.5).floor()) * TURN, f)
+        return torch.cat([turned, points[..., self.features.position :]], dim=-1)
+
+    def _origin(self, batch: MicrostateBatch, f: Tensor) -> Tensor:
         """Give the origin along the lattice, ``(B, 1, k)``: a phase, or a centre of mass along open directions."""
-        k = self.features.position
         if not any(self.symmetry.translation):
-            return batch.points.new_zeros(len(batch), 1, k)
+            return f.new_zeros(len(batch), 1, f.shape[-1])
         with torch.autocast(batch.points.device.type, enabled=False):
-            f = fractions(batch.points[..., :k], completed(self._cell(batch)))
-            waves = self._waves(batch, f)  # (B, S, k)
-            wave = (waves * self.phase_weights.T).sum(dim=1)
-            phase = torch.atan2(wave.imag, wave.real) / TURN
+            turn = phase(first_harmonics(batch.weights, f), self.phase_weights)
             centre = (batch.particle_weights[:, None] @ f)[:, 0]
-            origin = torch.where(torch.tensor(self.periodic, device=f.device), phase, centre)
+            origin = torch.where(torch.tensor(self.periodic, device=f.device), turn, centre)
             moved = torch.tensor(self.symmetry.translation, device=f.device)
             return torch.where(moved, origin, torch.zeros_like(origin))[:, None]
 
-    def _waves(self, batch: MicrostateBatch, f: Tensor) -> Tensor:
-        """Give the first harmonic of each species along each direction, ``(B, S, k)`` complex."""
-        angle = f * TURN
-        return torch.complex(batch.weights @ angle.cos(), batch.weights @ angle.sin())
-
     def _fit_phase(self, batch: MicrostateBatch) -> None:
         """Weigh the species so that the harmonic, whose phase is the origin, is as large as it can be."""
-        if self.n_species == 1:
-            return
-        f = fractions(batch.points[..., : self.features.position], completed(self._cell(batch)))
-        waves = self._waves(batch, f).to(torch.complex128)
-        product = torch.einsum("bsk,btk->kst", waves, waves.conj()).real
-        leading = torch.linalg.eigh(product).eigenvectors[..., -1]  # (k, S)
-        sign = leading.gather(1, leading.abs().argmax(dim=1, keepdim=True)).sign()
-        self.phase_weights.copy_(leading * sign)
+        if self.n_species > 1:
+            harmonics = first_harmonics(batch.weights, self._fractions(batch.points, batch))
+            self.phase_weights.copy_(largest_weights(harmonics))
