@@ -10,14 +10,13 @@ from torch import Tensor, nn
 
 from setclosure.conformance.partners import partners
 from setclosure.conformance.quadrature import Grid
-from setclosure.conformance.report import Report
+from setclosure.conformance.report import Report, begun
 from setclosure.conformance.require import (
     require,
     require_different,
     require_finite,
     require_gradients,
     require_reload,
-    require_round_trip,
     require_same,
     require_shape,
 )
@@ -71,9 +70,7 @@ def check_decoder(config: DecoderConfig, reconstruction: ReconstructionConfig | 
     >>> report.promises[2]
     'log densities (G, K) and samples (G, n, d) have the shapes that were asked for'
     """
-    report = Report("decoder", config.part_name)
-    with report.promise("its configuration is stored with every option and read back the same"):
-        require_round_trip("decoder", config)
+    report = begun("decoder", config)
     with report.promise("it is built for microstates of positions, or of pixels"):
         kind, decoder = made_for(lambda kind: _made(config, kind))
     if isinstance(decoder, ConditionalDensity):

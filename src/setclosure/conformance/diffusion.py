@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from setclosure.conformance.fields import CONTEXTS, DIM, Field
-from setclosure.conformance.report import Report
-from setclosure.conformance.require import require, require_finite, require_round_trip, require_shape
+from setclosure.conformance.fields import CONTEXTS, DIM, Field, require_paths
+from setclosure.conformance.report import Report, begun
+from setclosure.conformance.require import require, require_finite, require_shape
 from setclosure.dynamics.base import DiffusionConfig
 from setclosure.dynamics.euler_maruyama import EulerMaruyamaConfig
-from setclosure.dynamics.rollout import RolloutStatus
 
 
 def check_diffusion(config: DiffusionConfig) -> Report:
@@ -27,9 +26,7 @@ def check_diffusion(config: DiffusionConfig) -> Report:
     >>> check_diffusion(FullConfig(hidden=(8,))).promises[2]
     'the diagonal is positive, far outside of the data, too'
     """
-    report = Report("diffusion", config.part_name)
-    with report.promise("its configuration is stored with every option and read back the same"):
-        require_round_trip("diffusion", config)
+    report = begun("diffusion", config)
     with report.promise("y (*, D) and context (*, p) have a diagonal (*, D), or a lower triangle (*, D, D)"):
         fields = [Field(config.build, p) for p in CONTEXTS]
         for field in fields:
@@ -41,24 +38,18 @@ def check_diffusion(config: DiffusionConfig) -> Report:
                 value = field.module(size * field.y, size * field.u)
                 least = float(_diagonal(value, field.y).detach().min())
                 require(least > 0, f"the least diagonal entry at {size:g} standard deviations is {least:.3g}.")
-    with report.promise("every row depends on its own macrostate and context alone"):
-        for field in fields:
-            field.rows()
-    with report.promise("every parameter has a finite gradient"):
-        for field in fields:
-            field.gradients()
-    with report.promise("its weights are saved and loaded"):
-        for field in fields:
-            field.reload()
+    checks = {
+        "every row depends on its own macrostate and context alone": Field.rows,
+        "every parameter has a finite gradient": Field.gradients,
+        "its weights are saved and loaded": Field.reload,
+    }
+    report.keeps(checks, fields)
     with report.promise("it is the noise of dynamics, whose loss is finite"):
         made = EulerMaruyamaConfig(diffusion=config).build(DIM, 1)
         loss = made.loss(torch.randn(4, 2, DIM), torch.zeros(4, 2, 0), torch.ones(4, 1))
         require_shape(loss, (4,), "the loss")
         require_finite(loss, "the loss")
-        paths = made.simulate(torch.zeros(2, DIM), torch.zeros(2, 6, 0), torch.ones(5), samples=3)
-        require_shape(paths.states, (2, 3, 6, DIM), "the states of a rollout")
-        lost = int((paths.status == RolloutStatus.DIVERGED).sum())
-        require(lost == 0, f"{lost} of 6 paths that start at the mean of the data diverged.")
+        require_paths(made, samples=3)
     return report
 
 

@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from setclosure.conformance.report import Report
+from setclosure.conformance.report import Report, begun
 from setclosure.conformance.require import (
     require,
     require_different,
     require_finite,
     require_gradients,
     require_reload,
-    require_round_trip,
     require_same,
     require_shape,
 )
@@ -49,9 +48,7 @@ def check_dynamics(config: DynamicsConfig) -> Report:
     >>> check_dynamics(ODEConfig(drift={"hidden": [8]})).promises[-1]
     'weights and statistics are saved and loaded'
     """
-    report = Report("dynamics", config.part_name)
-    with report.promise("its configuration is stored with every option and read back the same"):
-        require_round_trip("dynamics", config)
+    report = begun("dynamics", config)
     with report.promise("it is built with and without context, and says how many frames an example has"):
         tried = [_Tried(config, p) for p in CONTEXTS]
     checks: dict[str, Callable[[_Tried], None]] = {
@@ -67,10 +64,7 @@ def check_dynamics(config: DynamicsConfig) -> Report:
         "the context enters the loss and the paths, and never before its time": _Tried.context,
         "weights and statistics are saved and loaded": _Tried.reload,
     }
-    for sentence, kept in checks.items():
-        with report.promise(sentence):
-            for one in tried:
-                kept(one)
+    report.keeps(checks, tried)
     return report
 
 

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from setclosure.conformance.report import Report
+from setclosure.conformance.report import Report, begun
 from setclosure.conformance.require import (
     require,
     require_different,
     require_finite,
     require_gradients,
     require_reload,
-    require_round_trip,
     require_same,
     require_shape,
 )
@@ -57,9 +56,7 @@ def check_encoder(config: EncoderConfig, kinds: Sequence[MicrostateKind] | None 
     >>> len(check_encoder(DeepSetConfig(width=8)).promises)
     13
     """
-    report = Report("encoder", config.part_name)
-    with report.promise("its configuration is stored with every option and read back the same"):
-        require_round_trip("encoder", config)
+    report = begun("encoder", config)
     tried = [_Tried(config, kind) for kind in kinds or (PIXELS if config.raw else SETS)]
     checks: dict[str, Callable[[_Tried], None]] = {
         "microstates (B, N, d) of S species have embeddings (B, S, c), which are finite": _Tried.shapes,
@@ -82,10 +79,7 @@ def check_encoder(config: EncoderConfig, kinds: Sequence[MicrostateKind] | None 
         checks["in a periodic cell neither the origin nor the wrapping of the particles changes a closure"] = (
             _Tried.cell
         )
-    for sentence, kept in checks.items():
-        with report.promise(sentence):
-            for one in tried:
-                kept(one)
+    report.keeps(checks, tried)
     return report
 
 

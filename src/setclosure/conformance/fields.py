@@ -15,7 +15,10 @@ from setclosure.conformance.require import (
     require_gradients,
     require_reload,
     require_same,
+    require_shape,
 )
+from setclosure.dynamics.base import Dynamics
+from setclosure.dynamics.rollout import RolloutStatus
 from setclosure.seeds import seeded, torch_stream
 
 DIM, CONTEXTS = 3, (0, 2)
@@ -88,3 +91,11 @@ class Field:
     def reload(self) -> None:
         """Require that weights are saved and loaded."""
         require_reload(self.module, self.made(seed=1), lambda module: module(self.y, self.u))
+
+
+def require_paths(dynamics: Dynamics, samples: int = 1) -> None:
+    """Require paths of five steps from the mean of the data, none of which diverges."""
+    paths = dynamics.simulate(torch.zeros(2, DIM), torch.zeros(2, 6, 0), torch.ones(5), samples=samples)
+    require_shape(paths.states, (2, samples, 6, DIM), "the states of a rollout")
+    lost = int((paths.status == RolloutStatus.DIVERGED).sum())
+    require(lost == 0, f"{lost} of {2 * samples} paths that start at the mean of the data diverged.")

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from setclosure.conformance.partners import partners
-from setclosure.conformance.report import Report
+from setclosure.conformance.report import Report, begun
 from setclosure.conformance.require import (
     require,
     require_finite,
     require_gradients,
-    require_round_trip,
     require_same,
     require_shape,
 )
@@ -59,9 +58,7 @@ def check_reconstruction(config: ReconstructionConfig, decoder: DecoderConfig | 
     >>> report.promises[-1]
     'the score of a microstate is the same whatever is in the batch with it'
     """
-    report = Report("reconstruction", config.part_name)
-    with report.promise("its configuration is stored with every option and read back the same"):
-        require_round_trip("reconstruction", config)
+    report = begun("reconstruction", config)
     with report.promise("the loss of each microstate, (B,), is finite, with a bandwidth for each feature or for all"):
         known = [decoder] if decoder is not None else partners("decoder", "reconstruction", config.part_name)
         tried = _first_that_goes(config, known)

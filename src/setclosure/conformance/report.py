@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from setclosure.conformance.require import require_round_trip
 from setclosure.errors import ConformanceError
+from setclosure.parts import PartConfig
+
+Tried = TypeVar("Tried")
+"""A part as it is tried, such as an encoder of one kind of microstates."""
 
 
 @dataclass
@@ -53,6 +59,20 @@ class Report:
             ) from error
         self.promises.append(sentence)
 
+    def keeps(self, checks: Mapping[str, Callable[[Tried], None]], tried: Iterable[Tried]) -> None:
+        """Note promises as kept if their checks pass for everything that is tried.
+
+        Raises
+        ------
+        ConformanceError
+            At the first that does not.
+        """
+        tried = list(tried)
+        for sentence, check in checks.items():
+            with self.promise(sentence):
+                for one in tried:
+                    check(one)
+
     @property
     def part(self) -> str:
         """The part in words."""
@@ -61,3 +81,17 @@ class Report:
     def __str__(self) -> str:
         head = f"T{self.part[1:]} keeps all {len(self.promises)} promises:"
         return "\n".join([head, *(f"  - {sentence}" for sentence in self.promises)])
+
+
+def begun(kind: str, config: PartConfig) -> Report:
+    """Begin the report of a part by the promise that all parts make: its configuration can be stored.
+
+    Raises
+    ------
+    ConformanceError
+        If it cannot.
+    """
+    report = Report(kind, config.part_name)
+    with report.promise("its configuration is stored with every option and read back the same"):
+        require_round_trip(kind, config)
+    return report

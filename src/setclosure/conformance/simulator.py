@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from setclosure.conformance.report import Report
-from setclosure.conformance.require import require, require_round_trip
+from setclosure.conformance.report import Report, begun
+from setclosure.conformance.require import require
 from setclosure.observables.registered import get_observable
 from setclosure.seeds import numpy_stream, seeded
 from setclosure.simulate.simulator import SimulatorConfig
@@ -34,9 +34,7 @@ def check_simulator(config: SimulatorConfig) -> Report:
     ConformanceError
         If it breaks one; the message says which, and what was found.
     """
-    report = Report("simulator", config.part_name)
-    with report.promise("its configuration is stored with every option and read back the same"):
-        require_round_trip("simulator", config)
+    report = begun("simulator", config)
     with report.promise("trajectories fit the layout"):
         require(isinstance(config.layout, Layout), f"layout is a {type(config.layout).__name__}; expected a Layout.")
         with _global_numbers(0):
