@@ -25,7 +25,7 @@ from setclosure.seeds import torch_stream
 from setclosure.sets.microstates import MicrostateBatch, as_microstates
 from setclosure.sets.symmetry import turned, views_of
 from setclosure.trajectories.layout import GIVEN
-from setclosure.trajectories.transitions import rounding_of
+from setclosure.trajectories.transitions import step_ratios
 
 History = dict[str, list[dict[str, float]]]
 """The losses of each stage of a training, a row for each epoch."""
@@ -331,9 +331,7 @@ class ClosureModel:
             raise ModelError(
                 f"times have shape {given.shape}; expected (H + 1,) finite numbers that rise, the first for the start."
             )
-        dt = np.diff(given)
-        equal = np.abs(dt - step) <= max(1e-6 * step, rounding_of(given))
-        return torch.as_tensor(np.where(equal, 1.0, dt / step), dtype=torch.float32), given - given[0]
+        return torch.as_tensor(step_ratios(given, step), dtype=torch.float32), given - given[0]
 
     def _registered(self) -> Observable:
         facts = self.facts

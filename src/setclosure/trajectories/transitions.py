@@ -61,6 +61,19 @@ def rounding_of(times: Array) -> float:
     return float(2 * np.spacing(np.float32(largest) if single else largest))
 
 
+def step_ratios(times: Array, step: float) -> Array:
+    """Give the times between successive frames in units of ``step``, exactly one where the two are equal.
+
+    Examples
+    --------
+    >>> step_ratios(np.float32([0.1, 0.2, 0.3, 0.5]), 0.1).round(3).tolist()
+    [1.0, 1.0, 2.0]
+    """
+    dt = np.diff(np.asarray(times, dtype=np.float64))
+    equal = np.abs(dt - step) <= max(_EQUAL * step, rounding_of(times))
+    return np.where(equal, 1.0, dt / step)
+
+
 def regular_step(times: Array) -> float:
     """Give the step between the frames of one trajectory: the mean of equal steps, else the median one.
 
@@ -110,9 +123,8 @@ def transitions(times: Sequence[Array], step: float, longest: float) -> Transiti
     n_gaps = 0
     for m, of_m in enumerate(times):
         dt = np.diff(np.asarray(of_m, dtype=np.float64))
-        equal = np.abs(dt - step) <= max(_EQUAL * step, rounding_of(of_m))
         kept = np.flatnonzero(dt <= longest + rounding_of(of_m))
         n_gaps += len(dt) - len(kept)
-        rows.append((np.full(len(kept), m), kept, np.where(equal, 1.0, dt / step)[kept]))
+        rows.append((np.full(len(kept), m), kept, step_ratios(of_m, step)[kept]))
     trajectory, frame, ratio = (np.concatenate(part) for part in zip(*rows, strict=True))
     return Transitions(trajectory, frame, ratio, n_gaps)
