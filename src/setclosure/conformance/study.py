@@ -17,7 +17,7 @@ FITTED = ("train", "validation")
 """Splits that every simulated study has, beside its tests."""
 
 REPEAT = "_again"
-"""Ends the name of a split that is a second set of true trajectories of a test."""
+"""The ending of the name of a split that is a second set of true trajectories of a test."""
 
 
 def check_study(config: PartConfig) -> Report:

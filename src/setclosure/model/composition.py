@@ -53,7 +53,7 @@ class Composition:
 
     @property
     def columns(self) -> list[int]:
-        """Those that are columns of the macrostate."""
+        """The indices of the numbers that are columns of the macrostate: those that vary in training."""
         return [k for k, varies in enumerate(self.varies) if varies]
 
     def outside(self, numbers: Array) -> list[str]:

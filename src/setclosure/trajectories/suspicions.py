@@ -24,7 +24,7 @@ _FEW = 0.25
 """At most so many of all moves are jumps."""
 
 _LEAST_MOVES = 16
-"""Fewer moves say nothing."""
+"""The number of moves below which nothing is said about jumps."""
 
 _TURN = {"2π": 2 * np.pi, "360": 360.0}
 """The extents of an angle."""
@@ -33,7 +33,7 @@ _SAMPLES, _STEPS = 256, 8
 """So many particles, in so many steps of a data set, are followed from place to place."""
 
 _SHARE_OF_SWAPS = 0.2
-"""Fewer particles that are found elsewhere may be chance."""
+"""The share of particles found at another's place below which it may be chance."""
 
 
 def warn_of_suspicions(layout: Layout, trajectories: Sequence[Trajectory], by_place: Sequence[str] = ()) -> None:

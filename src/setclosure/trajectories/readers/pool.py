@@ -1,4 +1,4 @@
-"""Those who read for an import: this process, processes of this machine, or an executor such as that of a cluster."""
+"""A pool reads the files of an import: this process, processes of this machine, or an executor such as a cluster's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LostWorkerError(ReaderError):
 
 @dataclass(frozen=True)
 class Pool:
-    """Those who read.
+    """The workers that read files.
 
     Attributes
     ----------
