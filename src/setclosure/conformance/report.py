@@ -11,7 +11,7 @@ from setclosure.conformance.require import require_round_trip
 from setclosure.errors import ConformanceError
 from setclosure.parts import PartConfig
 
-Tried = TypeVar("Tried")
+_Tried = TypeVar("_Tried")
 """A part as it is tried, such as an encoder of one kind of microstates."""
 
 
@@ -59,7 +59,7 @@ class Report:
             ) from error
         self.promises.append(sentence)
 
-    def keeps(self, checks: Mapping[str, Callable[[Tried], None]], tried: Iterable[Tried]) -> None:
+    def keeps(self, checks: Mapping[str, Callable[[_Tried], None]], tried: Iterable[_Tried]) -> None:
         """Note promises as kept if their checks pass for everything that is tried.
 
         Raises
