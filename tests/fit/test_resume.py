@@ -87,7 +87,7 @@ def test_killed_in_both_stages_and_resumed_it_ends_with_the_same_bits(fit, kill,
     overrides = VARIANTS[variant]
     whole = fit(tmp_path / "whole", overrides)
     steps = [int(history[-1]["step"]) for history in whole.history.values()]
-    if variant == "no improvement":  # at this learning rate no weight changes, so the first stage stops on any processor
+    if variant == "no improvement":  # no weight changes at this learning rate, so it stops on any processor
         assert steps[0] == 10
     stream = np.random.default_rng(sum(map(ord, variant)))
     for resume, stage, n in ((False, StageOne, steps[0]), (True, StageTwo, steps[1])):

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 
 from setclosure.trajectories.dataset import TrajectoryDataset
-from setclosure.trajectories.layout import Array
+from setclosure.trajectories.layout import Array, Trajectory
+from setclosure.trajectories.suspicions import wrapped
 
 MOST_TRAJECTORIES = 200
 """Trajectories whose particles are looked at; numbers of whole frames are read of all."""
 
 MOST_FRAMES = 32
 """First frames of a trajectory whose particles are looked at."""
-
-JUMP = 0.5
-"""A particle that moves by this share of the whole extent from one frame to the next jumps, if most hardly move."""
 
 FAR = 1e6
 """A number that is so many times as large as the usual ones looks like a mark for a missing one."""
@@ -103,7 +101,7 @@ def _look_at_particles(data: TrajectoryDataset, chosen: Array, summary: Summary)
     low, high = np.full(data.n_features, np.inf), np.full(data.n_features, -np.inf)
     sizes, species, cells, medians = [], [], [], []
     still: list[int] = []
-    jumps: list[tuple[int, int, int, str]] = []
+    jumps: list[str] = []
     together: list[tuple[int, int]] = []
     for m in chosen.tolist():
         rows = data.arrays(m, np.arange(min(int(data.lengths[m]), MOST_FRAMES)))
@@ -120,11 +118,11 @@ def _look_at_particles(data: TrajectoryDataset, chosen: Array, summary: Summary)
             continue
         low, high = np.minimum(low, x[there].min(axis=0)), np.maximum(high, x[there].max(axis=0))
         medians.append(np.median(np.abs(x[there]), axis=0))
-        if (counts == counts[0]).all() and counts[0]:
-            x = x[:, : int(counts[0])]
-            if (x == x[0]).all():
-                still.append(m)
-            jumps += _jumps(x[..., : data.features.position], m, data) if "cell" not in rows else []
+        if (counts == counts[0]).all() and (x[:, : int(counts[0])] == x[0, : int(counts[0])]).all():
+            still.append(m)
+        trajectory = Trajectory(x, np.zeros((len(x), 0)), np.arange(len(x)), counts, cell=rows.get("cell"))
+        jump = wrapped(data.features, [trajectory], first=m)
+        jumps += [] if jump is None else [jump]
         together += [(m, t) for t in (0, len(x) - 1) if _coincide(x[t, : counts[t]])]
     counted = np.concatenate(sizes)
     summary.particles = (int(counted.min()), int(counted.max()))
@@ -145,28 +143,11 @@ def _look_at_particles(data: TrajectoryDataset, chosen: Array, summary: Summary)
             f"no particle moves in {len(still)} of {len(chosen)} trajectories, trajectory {still[0]} for instance."
         )
     if jumps:
-        m, t, i, axis = jumps[0]
-        summary.suspicious.append(
-            f"particles jump, as if they had been wrapped into a cell: particle {i} of trajectory {m} along '{axis}' "
-            f"between frames {t} and {t + 1}, and others in {len({jump[0] for jump in jumps})} trajectories. Give the "
-            "cell, or unwrap the positions. (If places of particles change from frame to frame, this says nothing.)"
-        )
+        others = f" So it is in {len(jumps)} of the {len(chosen)} trajectories looked at." if len(jumps) > 1 else ""
+        summary.suspicious.append(f"{jumps[0]}{others}")
     if together:
         m, t = together[0]
         summary.suspicious.append(f"two particles are at one place in all features: trajectory {m}, frame {t}.")
-
-
-def _jumps(x: Array, m: int, data: TrajectoryDataset) -> list[tuple[int, int, int, str]]:
-    """Find, for each direction, a particle that moves by half the extent while most hardly move."""
-    found = []
-    for k in range(x.shape[2]):
-        extent = float(np.ptp(x[..., k]))
-        step = np.abs(np.diff(x[..., k], axis=0))
-        if step.size and extent > 0 and np.median(step) < 0.1 * extent and step.max() > JUMP * extent:
-            t, i = np.unravel_index(int(np.argmax(step)), step.shape)
-            if step.max() > 10 * np.quantile(step, 0.9):
-                found.append((m, int(t), int(i), data.features.names[k]))
-    return found
 
 
 def _coincide(x: Array) -> bool:

@@ -84,11 +84,11 @@ def unchanging(trajectories: Sequence[Trajectory]) -> str | None:
     )
 
 
-def wrapped(features: Features, trajectories: Sequence[Trajectory]) -> str | None:
+def wrapped(features: Features, trajectories: Sequence[Trajectory], first: int = 0) -> str | None:
     """Say where a particle jumps by about the extent of the system, as wrapped positions and angles do.
 
     Particles are compared at the same place in successive frames of equal size. Directions in which a cell is periodic
-    are not looked at.
+    are not looked at. ``first`` is the number of the first trajectory in its data set.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def wrapped(features: Features, trajectories: Sequence[Trajectory]) -> str | Non
     for column, role in enumerate(features.roles):
         if role == "vector":
             continue
-        for m, trajectory in enumerate(trajectories):
+        for m, trajectory in enumerate(trajectories, first):
             if role == "position" and _is_periodic(trajectory, column):
                 continue
             found = _jump(trajectory, column, angle=role == "scalar")

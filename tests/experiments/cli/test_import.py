@@ -62,6 +62,18 @@ def test_the_command_makes_data_sets_and_a_configuration_that_names_them(sc, pla
     assert (place / "data" / "run.yaml").read_text() == "mine: 1\n"  # it is the user's now
 
 
+def test_the_command_says_what_looks_suspicious_in_what_it_read(sc, place):
+    for m in range(10):
+        table = tracks(m, T=20, N=30)
+        table[["x", "y"]] = 5 * table[["x", "y"]] % 10
+        table.to_csv(place / "tracks" / f"run_{m}.csv", index=False)
+    status, out, err = sc("import", place / "spec.yaml", "--out", place / "data")
+    assert status == 0, err
+    assert "Suspicious in train.zarr: trajectory 0: particle" in out
+    assert "wrapped into a periodic box" in out
+    assert "So it is in 7 of the 7 trajectories looked at." in out
+
+
 def test_inspect_answers_what_a_person_would_ask(sc, place):
     sc("import", place / "spec.yaml", "--out", place / "data")
     status, out, _ = sc("inspect", place / "data" / "held_out.zarr")
@@ -107,7 +119,7 @@ def test_inspect_names_what_looks_suspicious(sc, tmp_path):
     flat = " ".join(out.replace("│", " ").split())
     assert status == 0
     for words in (
-        "particles jump, as if they had been wrapped into a cell: particle",
+        "It looks like positions that are wrapped into a periodic box",
         "the feature 'dye' is 0.25 of every particle",
         "the observable 'observable_0' is 2 in every frame",
         "the observable 'observable_1' reaches 9.97e+36",

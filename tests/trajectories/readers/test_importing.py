@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from tests.trajectories.readers.made import write_with_mdanalysis
 from tests.trajectories.readers.tracks import TABLE, specification, tracks
 from tests.trajectories.small import same
 
@@ -516,3 +518,23 @@ def test_wrapped_dumps_keep_cell_species_and_identities(tmp_path, unwrap):
         else:
             start = true[m][0] - arrays["points"][0] if unwrap == "steps" else 0.0
             np.testing.assert_allclose(arrays["points"] + start, true[m], atol=1e-5)
+
+
+def test_a_topology_is_a_source_of_every_trajectory(tmp_path):
+    pytest.importorskip("MDAnalysis")
+    for m in range(2):
+        write_with_mdanalysis(tmp_path / f"run_{m}.xtc", "XTC")
+    write_with_mdanalysis(tmp_path / "top.pdb", "PDB")
+    changes = {
+        "files": "run_{seed}.xtc",
+        "reader": {"name": "mdanalysis", "topology": "top.pdb", "select": "name O H1"},
+        "features": {"position": ["x", "y", "z"]},
+        "species": {"from": "name"},
+        "observables": [{"registered": "mixing_ratio(radius=0.5)"}],
+    }
+    data = imported(tmp_path, **changes)
+    for m, entry in data.sources.items():
+        assert [Path(file["path"]).name for file in entry["files"]] == [f"run_{m}.xtc", "top.pdb"]
+    (tmp_path / "top.pdb").write_bytes((tmp_path / "top.pdb").read_bytes() + b"REMARK\n")
+    with pytest.raises(DatasetError, match=r"top\.pdb has changed since trajectory 0"):
+        imported(tmp_path, **changes)

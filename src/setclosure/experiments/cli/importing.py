@@ -19,6 +19,8 @@ def import_(
     scheduler: Scheduler = None,
 ) -> None:
     """Read files of other programs into data sets in DIR; a stopped import goes on where it was."""
+    import numpy as np
+
     from setclosure.experiments.configuration import read_values
     from setclosure.progress import progress
     from setclosure.simulate.workers import open_workers
@@ -26,6 +28,7 @@ def import_(
     from setclosure.trajectories.readers.importing import import_files
     from setclosure.trajectories.readers.pool import Pool
     from setclosure.trajectories.readers.spec import ImportSpec
+    from setclosure.trajectories.summary import summarise
 
     wanted = ImportSpec.parse(read_values(spec, "an import specification"), f"in {spec}")
     with ExitStack() as stack:
@@ -35,7 +38,10 @@ def import_(
             pool = Pool(cluster.executor, cluster.window, cluster.lost)
         made = import_files(wanted, out, spec.parent, pool=pool, shows=progress)
     for path in made.values():
-        say(repr(TrajectoryDataset.open(path)))
+        data = TrajectoryDataset.open(path)
+        say(repr(data))
+        for words in summarise(data, np.arange(data.n_trajectories)).suspicious:
+            say(f"Suspicious in {path.name}: {words}")
     configuration = out / "run.yaml"
     if not configuration.exists():
         write_configuration(wanted, made, configuration)

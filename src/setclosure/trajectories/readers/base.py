@@ -150,6 +150,11 @@ class ReaderConfig(PartConfig):
         whole = {key: str(folder / value) for key in self.path_options if (value := getattr(self, key)) is not None}
         return self.model_copy(update=whole)
 
+    @property
+    def own_files(self) -> list[Path]:
+        """The files that the options name; every trajectory comes from them, too."""
+        return [Path(value) for key in self.path_options if (value := getattr(self, key)) is not None]
+
     def sources(self, source: Source) -> list[Source]:
         """List the trajectories of a file that may hold several; by default it holds one.
 

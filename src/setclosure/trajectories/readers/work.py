@@ -179,7 +179,7 @@ def read(order: ImportOrder, source: Source, frames: range) -> tuple[Trajectory,
             cell=given.cell,
             context=context.values(source, given),
         )
-        files = [known_facts(path) for path in (*source.paths, *observables.files(source))]
+        files = [known_facts(path) for path in (*source.paths, *spec.reader.own_files, *observables.files(source))]
     except Exception as error:  # of a reader's package: any
         raise ReaderError(_said(source, error)) from error
     return trajectory, files
