@@ -16,18 +16,10 @@ from setclosure.sets.cell import cell_matrices
 from setclosure.sets.features import Features, as_features
 from setclosure.sets.microstates import MicrostateBatch
 from setclosure.trajectories.layout import GIVEN, Array, Layout, Trajectory
-from setclosure.trajectories.suspicions import warn_of_suspicions
-
-ROUNDED = 0.01
-"""Spacing of single precision, as a share of the spread of a set, from which on rounding is worth a warning."""
-
+from setclosure.trajectories.suspicions import rounded, warn_of_suspicions
 
 AS_GIVEN = ("points", "observables", "features", "roles", "context")
 """These are read part by part, so that nothing is copied whole."""
-
-
-COINCIDENT = 1e-14
-"""Particles coincide if they spread over a smaller share of their coordinate."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +81,8 @@ def read(
         raise MicrostateError(
             f"particles have {d} features and these are described as {features.d}: {', '.join(features.names)}."
         )
-    _warn_of_rounding(sets, features)
+    for words in rounded(features, [x for frames in sets for x in frames]):
+        warnings.warn(words, SetclosureWarning, stacklevel=3)
     sizes = [np.array([len(x) for x in frames]) for frames in sets]
     N = int(max(1, *(n.max() for n in sizes)))
     ragged = any(bool((n != N).any()) for n in sizes)
@@ -194,25 +187,6 @@ def _times(times: Any, lengths: list[int]) -> list[Array]:
         if row.shape != (T,):
             raise MicrostateError(f"trajectory {m} has {T} frames, but there are times of shape {row.shape}.")
     return rows
-
-
-def _warn_of_rounding(sets: list[list[Array]], features: Features) -> None:
-    """Warn where single precision, in which coordinates are kept, is coarse for the particles of a set."""
-    filled = [x for frames in sets for x in frames if len(x)]
-    if not filled:
-        return
-    largest = np.max([np.abs(x).max(axis=0) for x in filled], axis=0)
-    spread = np.sqrt(np.mean([x.var(axis=0) for x in filled], axis=0))
-    spacing = np.spacing(largest.astype(np.float32))
-    coincide = spread <= COINCIDENT * largest  # all differences are rounding in double precision
-    for k in np.flatnonzero(~coincide & (spacing > ROUNDED * spread)):
-        warnings.warn(
-            f"feature {k} ('{features.names[k]}') of the particles reaches {largest[k]:.3g} and spreads over "
-            f"{spread[k]:.3g} in a set, and data sets keep it in single precision, in steps of {spacing[k]:.2g}: "
-            "subtract a common offset first.",
-            SetclosureWarning,
-            stacklevel=4,
-        )
 
 
 def _set(x: Any, m: int, t: int) -> tuple[Array, Array | None]:

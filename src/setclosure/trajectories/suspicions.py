@@ -36,6 +36,13 @@ _SHARE_OF_SWAPS = 0.2
 """The share of particles found at another's place below which it may be chance."""
 
 
+_ROUNDED = 0.01
+"""Spacing of single precision, as a share of the spread of a set, from which on rounding is worth a warning."""
+
+_COINCIDENT = 1e-14
+"""Particles coincide if they spread over a smaller share of their coordinate."""
+
+
 def warn_of_suspicions(layout: Layout, trajectories: Sequence[Trajectory], by_place: Sequence[str] = ()) -> None:
     """Warn of trajectories whose frames do not change, whose positions are wrapped, or whose particles swap places.
 
@@ -157,6 +164,29 @@ def swapped(features: Features, trajectories: Sequence[Trajectory], what: Sequen
                 "particles of every frame by their identity."
             )
     return None
+
+
+def rounded(features: Features, sets: Sequence[Array]) -> list[str]:
+    """Say for which features single precision, in which coordinates are kept, is coarse for the particles of a set.
+
+    Examples
+    --------
+    >>> rounded(Features(1), [1e8 + np.arange(5.0)[:, None]])[0][:56]
+    "feature 0 ('x') of the particles reaches 1e+08 and sprea"
+    """
+    filled = [x for x in sets if len(x)]
+    if not filled:
+        return []
+    largest = np.max([np.abs(x).max(axis=0) for x in filled], axis=0)
+    spread = np.sqrt(np.mean([x.var(axis=0) for x in filled], axis=0))
+    spacing = np.spacing(largest.astype(np.float32))
+    coincide = spread <= _COINCIDENT * largest  # all differences are rounding in double precision
+    return [
+        f"feature {k} ('{features.names[k]}') of the particles reaches {largest[k]:.3g} and spreads over "
+        f"{spread[k]:.3g} in a set, and data sets keep it in single precision, in steps of {spacing[k]:.2g}: "
+        "subtract a common offset first."
+        for k in np.flatnonzero(~coincide & (spacing > _ROUNDED * spread))
+    ]
 
 
 def _is_periodic(trajectory: Trajectory, column: int) -> bool:

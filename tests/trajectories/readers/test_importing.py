@@ -538,3 +538,19 @@ def test_a_topology_is_a_source_of_every_trajectory(tmp_path):
     (tmp_path / "top.pdb").write_bytes((tmp_path / "top.pdb").read_bytes() + b"REMARK\n")
     with pytest.raises(DatasetError, match=r"top\.pdb has changed since trajectory 0"):
         imported(tmp_path, **changes)
+
+
+def test_coordinates_that_single_precision_keeps_coarsely_are_warned_of(place):
+    for m in range(5):
+        table = tracks(m)
+        table["x"] += 1e8
+        table.to_csv(place / f"run_{m}.csv", index=False)
+    with pytest.warns(SetclosureWarning, match=r"all: feature 0 \('x'\) of the particles reaches 1e\+08.*subtract"):
+        imported(place)
+
+
+def test_a_feature_that_is_the_same_for_all_is_no_matter_of_rounding(place, recwarn):
+    for m in range(5):
+        tracks(m).assign(dye=0.1).to_csv(place / f"run_{m}.csv", index=False)
+    imported(place, features={"position": ["x", "y"], "scalars": ["dye"]})
+    assert not [w for w in recwarn if issubclass(w.category, SetclosureWarning)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from setclosure.claims import claim
-from setclosure.errors import DatasetError, MicrostateError, ReaderError
+from setclosure.errors import DatasetError, MicrostateError, ReaderError, SetclosureWarning
 from setclosure.processes import available_cores
 from setclosure.registry import plugins
-from setclosure.trajectories.layout import Trajectory
+from setclosure.trajectories.layout import Array, Trajectory
 from setclosure.trajectories.readers.base import Source, files_of
 from setclosure.trajectories.readers.pattern import find_sources
 from setclosure.trajectories.readers.pool import LostWorkerError, Pool, processes
@@ -23,6 +24,7 @@ from setclosure.trajectories.readers.spec import ImportSpec
 from setclosure.trajectories.readers.work import ImportOrder, Looked, has_changed, look, read
 from setclosure.trajectories.sources import add_source, read_sources, tidy_sources
 from setclosure.trajectories.store import Store
+from setclosure.trajectories.suspicions import rounded
 
 BYTES_EACH = 2**24
 """A process is started for so many bytes of files: it takes seconds, in which one reads about as much."""
@@ -127,6 +129,7 @@ def _fill(name: str, store: Store, prepared: Prepared, team: Pool, shows: Shows)
     there[store.damaged(again=True)] = False
     failed: dict[str, str] = {}
     todo, calls = [], []
+    coarse: list[str] = []
     stretches = prepared.shares[name]
     for m, stretch in enumerate(stretches):
         part = prepared.looked[stretch.source]
@@ -140,7 +143,8 @@ def _fill(name: str, store: Store, prepared: Prepared, team: Pool, shows: Shows)
         advance(done)
         for k, task in team.each(read, calls):
             try:
-                _commit(store, todo[k], prepared.label(stretches[todo[k]]), calls[k][1].name, *task())
+                trajectory, facts = task()
+                _commit(store, todo[k], prepared.label(stretches[todo[k]]), calls[k][1].name, trajectory, facts)
             except LostWorkerError:
                 raise
             except ReaderError as error:
@@ -148,8 +152,17 @@ def _fill(name: str, store: Store, prepared: Prepared, team: Pool, shows: Shows)
                 continue
             done += 1
             advance(done)
+            coarse = coarse or rounded(store.layout.features, _first_and_last(trajectory))
     tidy_sources(store.path)
+    for words in coarse:
+        warnings.warn(f"{name}: {words}", SetclosureWarning, stacklevel=3)
     return failed
+
+
+def _first_and_last(trajectory: Trajectory) -> list[Array]:
+    """Give the particles of the first and the last frame."""
+    points, counts = trajectory.points, trajectory.counts
+    return [points[t, : None if counts is None else counts[t]] for t in (0, -1)]
 
 
 def _commit(
