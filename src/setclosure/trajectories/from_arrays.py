@@ -231,10 +231,22 @@ def _per_particle(values: Any, sizes: list[Array], there: list[list[Array | None
     that are not masked.
     """
     places = max(int(n.max()) for n in sizes)
+    _require_rows(values, sizes, what)
     return [
         [_of_frame(values, m, t, int(n), places, what, there[m][t]) for t, n in enumerate(of_m)]
         for m, of_m in enumerate(sizes)
     ]
+
+
+def _require_rows(values: Any, sizes: list[Array], what: str) -> None:
+    """Refuse values of more trajectories, or of more frames, than there are."""
+    if not (len(values) and _has_length(values[0])):
+        return
+    if len(values) > len(sizes):
+        raise MicrostateError(f"{what} have {len(values)} rows, and there are {len(sizes)} trajectories.")
+    for m, (of_m, n) in enumerate(zip(values, sizes, strict=False)):
+        if len(of_m) and _has_length(of_m[0]) and len(of_m) > len(n):
+            raise MicrostateError(f"trajectory {m} has {len(n)} frames, but {what} for {len(of_m)}.")
 
 
 def _of_places(values: Any) -> bool:

@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from setclosure.experiments.cli.prediction import read_microstates
+from setclosure.errors import ConfigurationError
+from setclosure.experiments.cli.prediction import parse_context, read_microstates
 from setclosure.sets.features import Features
 
 COMMANDS = {
@@ -302,3 +303,12 @@ def test_simulate_evaluate_and_report_say_where_things_are(sc, tiny_config, tiny
     assert status == 0
     assert str(copy / "report.html") in out
     assert (copy / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(["T=1", "T=2"], "'T' twice, as 1 and as 2"), (["T"], "name=number.*got 'T'"), (["T=hot"], "got 'T=hot'")],
+)
+def test_a_context_that_reads_otherwise_is_refused(given, words):
+    with pytest.raises(ConfigurationError, match=words):
+        parse_context(given)

@@ -109,7 +109,7 @@ def parse_context(given: list[str] | None) -> dict[str, float] | None:
     Raises
     ------
     ConfigurationError
-        If a text reads otherwise.
+        If a text reads otherwise, or a name is given twice.
 
     Examples
     --------
@@ -118,10 +118,16 @@ def parse_context(given: list[str] | None) -> dict[str, float] | None:
     """
     if not given:
         return None
-    try:
-        return {key: float(value) for key, value in (text.split("=", 1) for text in given)}
-    except ValueError as error:
-        raise ConfigurationError(f"--context reads name=number, as in temperature=300; got {given}.") from error
+    values: dict[str, float] = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name in values:
+            raise ConfigurationError(f"--context gives '{name}' twice, as {values[name]:g} and as {number}.")
+        try:
+            values[name] = float(number)
+        except ValueError as error:
+            raise ConfigurationError(f"--context reads name=number, as in temperature=300; got '{text}'.") from error
+    return values
 
 
 def read_microstates(path: Path, features: Features, n_species: int = 1) -> dict[str, Any]:
