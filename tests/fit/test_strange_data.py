@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.model.fits import own_data, small, spread
 
-from setclosure.errors import ModelError
+from setclosure.errors import DatasetError, ModelError
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 RNG = np.random.default_rng(0)
@@ -104,3 +104,12 @@ def test_the_closure_of_no_particle_is_the_same_after_saving(tmp_path):
     empty = [np.zeros((0, 2))]
     assert np.array_equal(type(model).load(tmp_path / "model").encode(empty), model.encode(empty))
     assert np.isfinite(model.encode(empty)).all()
+
+
+def test_validation_data_that_share_frames_with_the_training_data_are_refused(tmp_path):
+    data = own_data(tmp_path / "a.zarr", T=8)
+    copy = own_data(tmp_path / "b.zarr", T=8, M=1)
+    for validation in (data, copy, data.between(3, 8)):
+        with pytest.raises(DatasetError, match=r"trajectory 0 of 'validation' .* is trajectory 0 of 'training'"):
+            small().fit(data, validation, observable=spread, progress=False)
+    small().fit(data.between(0, 4), data.between(4, 8), observable=spread, progress=False)

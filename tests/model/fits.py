@@ -29,9 +29,9 @@ def spread(microstates):
     return microstates.standard_deviation().mean(dim=1)
 
 
-def own_data(path, M=4, T=5, N=6, d=2, observables=spread, **options) -> TrajectoryDataset:
+def own_data(path, M=4, T=5, N=6, d=2, observables=spread, seed=0, **options) -> TrajectoryDataset:
     """Write M random trajectories of T frames."""
-    points = np.random.default_rng(0).normal(size=(M, T, N, d))
+    points = np.random.default_rng(seed).normal(size=(M, T, N, d))
     return TrajectoryDataset.from_arrays(path, points, observables, times=options.pop("times", range(T)), **options)
 
 

@@ -13,6 +13,7 @@ from setclosure.experiments.study import TRAIN, VALIDATION, Datasets, Study, Wor
 from setclosure.registry import register
 from setclosure.settings import OptionsError, Settings
 from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.overlap import require_disjoint
 
 TAKEN = (TRAIN, VALIDATION, "permutation", "snapshots")
 """No test can have these names: the data that a model is fitted to have them, and files beside those of the tests."""
@@ -167,17 +168,8 @@ def _require_nothing_shared(opened: Datasets) -> None:
     named = list(opened.named().items())
     n_fitted = 1 if opened.validation is None else 2
     for i, (name, data) in enumerate(named[:n_fitted]):
-        known: dict[bytes, list[tuple[int, int, int]]] = {}
-        for m, (digest, first, last) in enumerate(data.contents()):
-            known.setdefault(digest, []).append((m, first, last))
-        for other, of_other in named[i + 1 :]:
-            for k, (digest, first, last) in enumerate(of_other.contents()):
-                for m, begin, end in known.get(digest, []):
-                    if digest and first < end and begin < last:
-                        raise DatasetError(
-                            f"trajectory {k} of '{other}' ({of_other.path}) is trajectory {m} of '{name}' "
-                            f"({data.path}): a model must be tested on what it was not fitted to. Leave it out of one."
-                        )
+        for of_other, other in named[i + 1 :]:
+            require_disjoint(data, name, other, of_other)
 
 
 def _no_test_name(name: str) -> str:

@@ -19,6 +19,7 @@ from setclosure.sets.symmetry import Symmetry, random_turns, turned
 from setclosure.trajectories.batching import MicrostateSource
 from setclosure.trajectories.dataset import TrajectoryDataset
 from setclosure.trajectories.kinds import require_same_kind
+from setclosure.trajectories.overlap import require_disjoint
 from setclosure.trajectories.splits import split_trajectories
 
 VALIDATION_SHARE = 0.2
@@ -158,12 +159,14 @@ def make_splits(
     Raises
     ------
     DatasetError
-        If there are too few trajectories, a data set is unfinished, or the validation data are of another kind.
+        If there are too few trajectories, a data set is unfinished, or the validation data are of another kind or
+        share frames with the training data.
     """
     limit, step = int(memory_gib * 2**30), data.require_finished().time_step
     source = MicrostateSource(data, limit)
     if validation is not None:
         require_same_kind(data.layout, validation.require_finished().layout, f"the validation data {validation.path}")
+        require_disjoint(data, "training", validation, "validation")
         held = MicrostateSource(validation, limit)
         return Split(data, source, data.usable, step), Split(validation, held, validation.usable, step)
     usable = data.usable
