@@ -30,6 +30,7 @@ ENTRY_POINTS = "setclosure.parts"
 """The group of entry points in which packages name modules that register parts when they are imported."""
 
 KINDS: dict[str, str | None] = {
+    "descriptor": "setclosure.descriptors",
     "encoder": "setclosure.encoders",
     "decoder": "setclosure.decoders",
     "reconstruction": "setclosure.reconstruction",
@@ -114,7 +115,8 @@ def register(kind: str, name: str, **facts: Any) -> Callable[[T], T]:
     Parameters
     ----------
     kind : str
-        One of :data:`KINDS`: ``"encoder"``, ``"decoder"``, ``"reconstruction"``, ``"dynamics"``, ``"drift"``,
+        One of :data:`KINDS`: ``"descriptor"``, ``"encoder"``, ``"decoder"``, ``"reconstruction"``, ``"dynamics"``,
+        ``"drift"``,
         ``"diffusion"``, ``"method"``, ``"observable"``, ``"reader"``, ``"simulator"`` or ``"study"``.
     name : str
         Letters, digits, ``_``, ``-`` and ``.``.

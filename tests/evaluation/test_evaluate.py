@@ -79,7 +79,8 @@ def test_every_trajectory_is_predicted_over_its_own_times(tmp_path):
     z = [np.cumsum(np.ones((n, 1)), axis=0) for n in (4, 6, 4)]
     times = [np.arange(4.0), np.array([0, 1, 2, 3.5, 4.5, 5.5]), 7 + np.arange(4.0)]
     data = dataset(tmp_path / "train.zarr", z, times, max_step=2.0)
-    model = ClosureEstimator("none", training=TRAINING).fit(data, data, progress=False)
+    others = dataset(tmp_path / "validation.zarr", [2 * path for path in z], times, max_step=2.0)
+    model = ClosureEstimator("none", training=TRAINING).fit(data, others, progress=False)
     rollouts = roll_out(model, data)
     for m in range(3):
         alone = model.predict(data.first([m]), times=times[m], observables=z[m][:1])

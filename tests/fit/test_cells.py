@@ -273,7 +273,7 @@ def test_the_bandwidth_may_be_a_number_for_each_feature_or_chosen_from_neighbour
     assert model.settings.bandwidth == pytest.approx((0.5, 0.5), rel=0.02)
     given_ = small(bandwidth=[0.2, 0.4]).fit(data, progress=False)
     assert given_.settings.bandwidth == (0.2, 0.4)
-    with pytest.raises(ModelError, match="bandwidth has 3 numbers, and particles have the features x, y"):
+    with pytest.raises(ModelError, match="bandwidth has 3 numbers, and particles are described by x, y"):
         small(bandwidth=[0.2, 0.4, 0.1]).fit(data, progress=False)
     with pytest.raises(ConfigurationError, match="bandwidth"):
         small(bandwidth=[0.2, -0.4])

@@ -93,7 +93,7 @@ def test_frames_that_all_particles_have_left_are_learned_where_the_observable_is
     closures = model.encode([empty, sets[0][0], empty])
     assert np.isfinite(closures).all()
     assert np.allclose(closures[0], closures[2], rtol=1e-5)
-    assert np.allclose(closures[:1], model.encode([empty]), rtol=1e-5)
+    assert np.allclose(closures[:1], model.encode([empty]), rtol=1e-4, atol=1e-6)
     assert finite(model, [empty])
     assert np.isfinite(model.check([empty], [[0.0]]).kl).all()
 

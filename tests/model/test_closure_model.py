@@ -29,7 +29,7 @@ def test_arrays_lists_tensors_and_batches_are_one(tiny_model):
     sets = x0()
     expected = tiny_model.predict(np.stack(sets), 6)
     assert expected.observables.shape == (3, 1, 7, 1)
-    assert expected.closure.shape == (3, 1, 7, 3)
+    assert expected.closure.shape[:3] == (3, 1, 7)
     for same in (sets, torch.tensor(np.stack(sets)), MicrostateBatch.from_arrays(sets), [s.tolist() for s in sets]):
         again = tiny_model.predict(same, 6)
         assert np.array_equal(again.observables, expected.observables)

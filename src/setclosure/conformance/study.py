@@ -8,6 +8,7 @@ import yaml
 
 from setclosure.conformance.report import Report
 from setclosure.conformance.require import require
+from setclosure.descriptors.joined import Descriptors
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.parts import PartConfig
 from setclosure.registry import find
@@ -57,7 +58,8 @@ def check_study(config: PartConfig) -> Report:
             require(of_split == facts["train"], f"those of {split} are {of_split}; of train {facts['train']}.")
     with report.promise("its model can be made for its particles"):
         layout = splits["train"][0].layout
-        Autoencoder(study.model, MicrostateKind(layout.features, layout.n_species, layout.max_particles))
+        kind = MicrostateKind(layout.features, layout.n_species, layout.max_particles)
+        Autoencoder(study.model, Descriptors(study.model.descriptors, kind).described)
     with report.promise("every test has words for the report"):
         for test in tests:
             require(bool(study.test_words(test).label), f"the label of {test} is empty.")

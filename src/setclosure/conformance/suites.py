@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from setclosure.conformance.decoder import check_decoder
+from setclosure.conformance.descriptor import check_descriptor
 from setclosure.conformance.diffusion import check_diffusion
 from setclosure.conformance.drift import check_drift
 from setclosure.conformance.dynamics import check_dynamics
@@ -21,6 +22,7 @@ from setclosure.errors import ConfigurationError
 from setclosure.registry import find
 
 CHECKS: dict[str, Callable[..., Report]] = {
+    "descriptor": check_descriptor,
     "encoder": check_encoder,
     "decoder": check_decoder,
     "reader": check_reader,

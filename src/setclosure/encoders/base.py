@@ -29,6 +29,15 @@ class EncoderConfig(PartConfig):
 
     Such an encoder is trained on random orders of the particles, and takes no other number of them."""
 
+    trained: ClassVar[bool] = True
+    """Whether the encoder has weights that stage one trains.
+
+    One that has none gives ``statistics(batch) (B, m)`` and takes what it needs from those of all training frames by
+    ``fit(statistics)``. It has neither a decoder nor a loss."""
+
+    joint: ClassVar[bool] = False
+    """Whether the encoder gives one embedding ``(B, 1, c)`` of all species together, instead of one for each."""
+
     raw: ClassVar[bool] = False
     """Whether the encoder reads particles in the units of the data instead of standard coordinates.
 

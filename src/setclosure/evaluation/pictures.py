@@ -48,7 +48,7 @@ def snapshots(model: ClosureModel, data: TrajectoryDataset, path: Path) -> None:
 
     The target is drawn with a bandwidth of at least the spacing of the grid, or it would fall between its points.
     """
-    if data.n_features != 2 or not model.parts.autoencoder.has_density:
+    if data.n_features != 2 or not model.parts.describe.plain or not model.parts.autoencoder.has_density:
         return
     m = int(data.usable[0])
     frames = np.unique((np.array(SNAPSHOTS) * (data.lengths[m] - 1)).astype(int))

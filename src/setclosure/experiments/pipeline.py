@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from setclosure.descriptors.joined import Descriptors
 from setclosure.errors import ConfigurationError, RunError
 from setclosure.evaluation.evaluate import evaluate as evaluate_test
 from setclosure.evaluation.naive import NAIVE, NaivePredictions
@@ -113,7 +114,8 @@ def require_trainable(study: Study) -> None:
     require_devices(study.training.trainer)
     if isinstance(study, SimulationStudy):
         layout = study.simulations.splits()[TRAIN][0].layout
-        Autoencoder(study.model, MicrostateKind(layout.features, layout.n_species, layout.max_particles))
+        kind = MicrostateKind(layout.features, layout.n_species, layout.max_particles)
+        Autoencoder(study.model, Descriptors(study.model.descriptors, kind).described)
 
 
 def is_simulated(folder: Path, split: str) -> bool:

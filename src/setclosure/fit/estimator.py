@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from setclosure.decoders.base import DecoderConfig
+from setclosure.descriptors.base import DescriptorConfig
 from setclosure.dynamics.base import DynamicsConfig
 from setclosure.encoders.base import EncoderConfig
 from setclosure.errors import ModelError
@@ -44,6 +45,11 @@ class ClosureEstimator:
     symmetry : {"none", "translation", "euclidean"} or dict
         Changes of coordinates that neither law nor observable sees: a short name, or translations and rotations by
         their own keys, as in ``{"translation": ["x"], "rotation": "reflections"}`` for a channel along x.
+    descriptors : sequence, optional
+        What encoder, q_X and decoder see of a particle: names or sections such as ``"environment"`` or
+        ``{"name": "environment", "n_radii": 4}``; the features as they are by default.
+    axes : {"principal", "given"}, optional
+        Whether the closure is turned to its principal axes and those of mere noise are dropped, by default, or not.
     views : int, optional
         Most rotations over which a prediction is averaged; 8 by default.
     harmonics : int, optional
@@ -88,6 +94,8 @@ class ClosureEstimator:
         closure_dim: int | None = None,
         bandwidth: float | Sequence[float] | Literal["auto"] | None = None,
         symmetry: ShortSymmetry | SymmetrySettings | Mapping[str, Any] = "none",
+        descriptors: Sequence[Part | DescriptorConfig] | None = None,
+        axes: Literal["principal", "given"] | None = None,
         views: int | None = None,
         harmonics: int | None = None,
         weight_feature: int | None = None,
@@ -105,6 +113,8 @@ class ClosureEstimator:
         given = {
             "closure_dim": closure_dim,
             "bandwidth": bandwidth,
+            "descriptors": descriptors,
+            "axes": axes,
             "views": views,
             "harmonics": harmonics,
             "weight_feature": weight_feature,

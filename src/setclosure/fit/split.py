@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from setclosure.descriptors.joined import Descriptors
 from setclosure.errors import DatasetError
 from setclosure.fit.macrostates import Macrostates
 from setclosure.fit.stage_one import FrameBatches
@@ -18,6 +22,7 @@ from setclosure.sets.microstates import MicrostateBatch
 from setclosure.sets.symmetry import Symmetry, random_turns, turned
 from setclosure.trajectories.batching import MicrostateSource
 from setclosure.trajectories.dataset import TrajectoryDataset
+from setclosure.trajectories.described import described
 from setclosure.trajectories.kinds import require_same_kind
 from setclosure.trajectories.overlap import require_disjoint
 from setclosure.trajectories.splits import split_trajectories
@@ -110,17 +115,21 @@ class Split:
             chosen[open_], at[open_] = of, np.where(drawn < self.lengths[of], drawn, -1)
         return self.source.batch(self.trajectories[chosen], at)
 
+    def whole_trajectories(self) -> Iterator[tuple[int, MicrostateBatch]]:
+        """Yield all frames of each trajectory, with its place among those of this split."""
+        for i, trajectory in enumerate(self.trajectories):
+            frames = np.arange(self.lengths[i])
+            yield i, self.source.batch(np.full(len(frames), trajectory), frames)
+
     def macrostates(self, autoencoder: Autoencoder, n_views: int, seed: int) -> Macrostates:
         """Encode every trajectory; with more than one view, each is encoded in ``n_views`` random orientations."""
         rows: list[Tensor] = []
         total = n_views * len(self.trajectories)
         with progress("encode", total, "trajectories") as advance:
             for v in range(n_views):
-                for i, trajectory in enumerate(self.trajectories):
-                    frames = np.arange(self.lengths[i])
-                    batch = self.source.batch(np.full(len(frames), trajectory), frames)
-                    if n_views > 1:
-                        batch = _turned(batch, autoencoder.coordinates.symmetry, seed, int(trajectory), v)
+                for i, frames in self.whole_trajectories():
+                    m, symmetry = int(self.trajectories[i]), autoencoder.coordinates.symmetry
+                    batch = frames if n_views == 1 else _turned(frames, symmetry, seed, m, v)
                     z_bar = torch.as_tensor(self.observables[i], dtype=torch.float32)
                     known = torch.as_tensor(self.columns[i], dtype=torch.float32)
                     rows.append(torch.cat([z_bar, autoencoder.encode(batch), known], dim=1))
@@ -136,6 +145,24 @@ class Split:
         context = self.all_context()
         views = len(z) // len(context)
         return Macrostates(z, context.repeat(views, 1), self.lengths, self.transitions)
+
+
+def describe(splits: Sequence[Split], descriptors: Descriptors, folder: Path) -> None:
+    """Let splits give microstates as the descriptors describe them; ``folder`` is for data that may not be written.
+
+    Raises
+    ------
+    MicrostateError
+        If a microstate cannot be described.
+    """
+    if descriptors.plain:
+        return
+    sources: dict[int, MicrostateSource] = {}  # splits of one data set share its microstates
+    for split in splits:
+        key = id(split.source)
+        if key not in sources:
+            sources[key] = split.source.of(described(split.data, descriptors, folder))
+        split.source = sources[key]
 
 
 def make_splits(

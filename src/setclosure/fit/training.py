@@ -17,16 +17,20 @@ import torch
 from torch import Tensor
 
 from setclosure.claims import claim, differences
+from setclosure.descriptors.joined import Descriptors
 from setclosure.errors import ConfigurationError, SetclosureWarning
 from setclosure.files import read_json, sha256, write_bytes, write_json
 from setclosure.fit.bandwidth import automatic, compare
 from setclosure.fit.declared_symmetry import CHECKED, check_symmetry
 from setclosure.fit.macrostates import Macrostates
+from setclosure.fit.principal_axes import principal_axes
 from setclosure.fit.settings import FitSettings
+from setclosure.fit.split import describe as describe_splits
 from setclosure.fit.split import make_splits
 from setclosure.fit.stage_one import train_autoencoder
 from setclosure.fit.stage_two import train_dynamics
 from setclosure.fit.trainer import History
+from setclosure.fit.untrained import fit_untrained
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.model.composition import Composition
 from setclosure.model.facts import ModelFacts
@@ -102,7 +106,7 @@ class Training:
         self.training, self.validation = make_splits(data, validation, seed, settings.memory_gib)
         self.model = model
         self.model_facts = self._facts(data)
-        self.model = model = self._prepared(model, observable)
+        self.model = model = self._prepared(model, observable, folder)
         """The specification of the model, with numbers in the place of what is chosen from the data."""
         for split in (self.training, self.validation):
             split.see(self.model_facts)
@@ -150,6 +154,7 @@ class Training:
         with seeded(self.seed, "weights"):
             parts = ModelParts(self.model, self.model_facts)
         history = {"stage_one": self.stage_one(parts.autoencoder)}
+        parts = self.turned(parts)
         training, validation = self.macrostates(parts.autoencoder)
         history["stage_two"] = train_dynamics(
             parts.dynamics,
@@ -178,6 +183,11 @@ class Training:
         if autoencoder.encoder is None:
             self.seconds["stage_one"] = 0.0
             return []
+        if self.model.encoder is not None and not self.model.encoder.trained:
+            start = time.perf_counter()
+            fit_untrained(autoencoder, self.training, self.seed)
+            self.seconds["stage_one"] = time.perf_counter() - start
+            return []
         if autoencoder.decoder is None and weight == 0:
             raise ConfigurationError(
                 f"method '{self.model.method}' reconstructs nothing, and model.dynamics_weight is 0: nothing would "
@@ -204,6 +214,20 @@ class Training:
         self.seconds["stage_one"] = history[-1]["seconds"]
         return history
 
+    def turned(self, parts: ModelParts) -> ModelParts:
+        """Give the parts with the closure turned to its principal axes, if that is wanted and there is an encoder."""
+        autoencoder = parts.autoencoder.eval()
+        if self.model.axes == "given" or autoencoder.encoder is None:
+            return parts
+        found = principal_axes(autoencoder, self.training, self.seed)
+        n = found.axes.shape[1]
+        _log.info("%d of %d numbers of the closure carry more than noise, and are kept", n, len(found.shift))
+        self.model_facts = replace(self.model_facts, n_axes=n)
+        with seeded(self.seed, "weights"):
+            turned = ModelParts(self.model, self.model_facts)
+        turned.autoencoder.load_state_dict({**autoencoder.state_dict(), "axes_shift": found.shift, "axes": found.axes})
+        return turned
+
     def macrostates(self, autoencoder: Autoencoder) -> tuple[Macrostates, Macrostates]:
         """Encode all training and validation frames, or read them from the folder if they were encoded before.
 
@@ -220,7 +244,7 @@ class Training:
         start = time.perf_counter()
         on_gpu = self.settings.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
         autoencoder.eval().to("cuda" if on_gpu else "cpu")
-        V = self.settings.stage_two.views if self.model.turns else 1
+        V = self.settings.stage_two.views if autoencoder.coordinates.symmetry.turns else 1
         z = {
             "training": self.training.macrostates(autoencoder, V, self.seed).z,
             "validation": self.validation.macrostates(autoencoder, 1, self.seed).z,
@@ -247,20 +271,27 @@ class Training:
         standard = parts.dynamics.standardise(macrostates.z)
         parts.range.fit(standard, macrostates.trajectory, macrostates.is_first, scores, stream)
 
-    def _prepared(self, model: ModelSettings, observable: Observable | None) -> ModelSettings:
-        """Compare symmetry and bandwidth with training microstates, and choose the bandwidth if that is wanted."""
-        model.check_bandwidth(self.model_facts.kind.features)
-        symmetry = as_symmetry(model.symmetry, self.model_facts.kind.features)
+    def _prepared(self, model: ModelSettings, observable: Observable | None, folder: Path) -> ModelSettings:
+        """Compare the settings with training microstates, choose what is 'auto', and describe all particles."""
+        kind = self.model_facts.kind
+        symmetry = as_symmetry(model.symmetry, kind.features)
         batch = self.training.some(CHECKED, False, numpy_stream(self.seed, "check of settings"))
         if is_first_process():
             spread = np.concatenate(self.training.observables).std(axis=0)
             check_symmetry(batch, symmetry, observable or self._registered(), spread, self.seed)
+        Descriptors(model.descriptors, kind)  # that they fit is said before anything is chosen by them
+        chosen = tuple(part.fitted(batch) for part in model.descriptors)
+        model = model.model_copy(update={"descriptors": chosen})
+        describe = Descriptors(chosen, kind)
+        model.check_bandwidth(describe.described.features)
+        describe_splits((self.training, self.validation), describe, folder / "descriptors")
+        batch = describe(batch)
         if model.reconstruction is None or model.encoder is None or model.encoder.raw:
             return model if model.bandwidth != "auto" else model.model_copy(update={"bandwidth": UNUSED_BANDWIDTH})
         if isinstance(model.bandwidth, str):
-            chosen = automatic(batch)
-            _log.info("bandwidth ε of each feature: %s", ", ".join(f"{e:g}" for e in chosen))
-            return model.model_copy(update={"bandwidth": chosen})
+            bandwidth = automatic(batch)
+            _log.info("bandwidth ε of each feature: %s", ", ".join(f"{e:g}" for e in bandwidth))
+            return model.model_copy(update={"bandwidth": bandwidth})
         if is_first_process() and find("reconstruction", model.reconstruction.part_name).value.smooths:
             compare(batch, model.bandwidth)
         return model

@@ -33,7 +33,9 @@ class Autoencoder(nn.Module):
     settings : ModelSettings
         The parts and their options.
     kind : MicrostateKind
-        Features, species S and particles N of the training microstates.
+        Features, species S and particles N of the training microstates, as their particles are described.
+    n_axes : int, optional
+        The number of principal axes that are kept of the embeddings; by default closures are the embeddings themselves.
 
     Raises
     ------
@@ -47,11 +49,22 @@ class Autoencoder(nn.Module):
     torch.Size([3, 4])
     """
 
-    def __init__(self, settings: ModelSettings, kind: MicrostateKind) -> None:
+    axes_shift: Tensor
+    axes: Tensor
+
+    def __init__(self, settings: ModelSettings, kind: MicrostateKind, n_axes: int | None = None) -> None:
         super().__init__()
         c = settings.closure_dim
         self.settings, self.kind = settings, kind
-        self.closure_dim = c * kind.n_species
+        joint = settings.encoder is not None and settings.encoder.joint
+        embedded = c if joint else c * kind.n_species
+        self.closure_dim = embedded if n_axes is None else n_axes
+        """The numbers of a closure."""
+        self.turned = n_axes is not None
+        """Whether closures are the embeddings along some axes."""
+        if n_axes is not None:
+            self.register_buffer("axes_shift", torch.zeros(embedded))
+            self.register_buffer("axes", torch.zeros(embedded, n_axes))
         weight = settings.weight_feature
         if weight is not None and weight >= kind.n_features:
             raise ModelError(f"weight_feature is {weight}, but particles have features 0 to {kind.n_features - 1}.")
@@ -59,7 +72,7 @@ class Autoencoder(nn.Module):
         raw = settings.encoder is not None and settings.encoder.raw
         self.coordinates = Coordinates(
             kind.features,
-            settings.symmetry,
+            settings.symmetry if kind.features.position else "none",  # scalars change with no symmetry
             weight,
             raw,
             periodic=kind.periodic,
@@ -79,7 +92,7 @@ class Autoencoder(nn.Module):
         self.decoder = settings.decoder.build(of_decoder, c) if settings.decoder else None
 
     def forward(self, batch: MicrostateBatch) -> Tensor:
-        """Give the closures ẑ ``(B, S·c)``, the embeddings of all species in a row.
+        """Give the closures ẑ ``(B, C)``: the embeddings of all species in a row, along the kept axes if there are any.
 
         Raises
         ------
@@ -87,10 +100,11 @@ class Autoencoder(nn.Module):
             If the microstates have other features or species than the model, or another cell.
         """
         self.check_fits(batch)
-        return self._embed(self.coordinates(batch)).flatten(1)
+        embeddings = self._embed(self.coordinates(batch)).flatten(1)
+        return (embeddings - self.axes_shift) @ self.axes if self.turned else embeddings
 
     def encode(self, batch: MicrostateBatch, chunk_particles: int | None = None) -> Tensor:
-        """Give the closures ẑ ``(B, S·c)`` without gradients, some microstates at a time, on the model's device.
+        """Give the closures ẑ ``(B, C)`` without gradients, some microstates at a time, on the model's device.
 
         Parameters
         ----------

@@ -110,7 +110,7 @@ class ClosureModel:
         ModelError
             If features or species are not those of the model.
         """
-        closure: np.ndarray = self.parts.autoencoder.encode(self._microstates(x)).numpy()
+        closure: np.ndarray = self.parts.autoencoder.encode(self.parts.describe(self._microstates(x))).numpy()
         return closure
 
     def observe(self, x: Any) -> np.ndarray:
@@ -170,7 +170,8 @@ class ClosureModel:
             If features, species or observables do not fit the model.
         """
         batch = self._microstates(x)
-        return self._check(batch, self._macrostates(batch, observables, rotation=None))
+        described = self.parts.describe(batch)
+        return self._check(batch, described, self._macrostates(batch, described, observables))
 
     def predict(
         self,
@@ -238,11 +239,13 @@ class ClosureModel:
         if observables is None:
             observables = self.observe(batch)  # once for all views, which share it
         symmetry = parts.autoencoder.coordinates.symmetry
-        group = views_of(symmetry, batch, self.settings.views)
+        described = parts.describe(batch)
+        group = views_of(symmetry, described, self.settings.views)
         if stochastic:
             group = group[:samples]
-        z0 = torch.stack([self._macrostates(batch, observables, g if len(group) > 1 else None) for g in group], dim=1)
-        found = self._check(batch, z0[:, 0]) if check else None
+        views = [described] if len(group) < 2 else [turned(described, matrices) for matrices in group]
+        z0 = torch.stack([self._macrostates(batch, view, observables) for view in views], dim=1)
+        found = self._check(batch, described, z0[:, 0]) if check else None
         if stochastic:
             z0 = z0[:, torch.arange(samples) % len(group)]
         paths = known.repeat_interleave(z0.shape[1], dim=0)
@@ -312,7 +315,7 @@ class ClosureModel:
     def _microstates(self, x: Any) -> MicrostateBatch:
         """Read microstates; those without roles of their own have the features of the training data."""
         batch = as_microstates(x)
-        self.parts.autoencoder.check_fits(batch)
+        self.parts.describe.check_fits(batch)
         features = self.facts.kind.features
         return batch if batch.roles == features else replace(batch, features=features, cell=batch.cell)
 
@@ -348,8 +351,8 @@ class ClosureModel:
                 "command line), give ClosureModel.load(path, observable=...) the function, or pass observables=."
             ) from error
 
-    def _macrostates(self, batch: MicrostateBatch, observables: Any, rotation: Tensor | None) -> Tensor:
-        """Give the macrostates z = [z̄, ẑ] of microstates, ``(B, D)``."""
+    def _macrostates(self, batch: MicrostateBatch, described: MicrostateBatch, observables: Any) -> Tensor:
+        """Give the macrostates z = [z̄, ẑ] of microstates and their description, ``(B, D)``."""
         o = len(self.facts.observable_names)
         z_bar = self.observe(batch) if observables is None else as_numbers(observables, "observables")
         if z_bar.ndim < 2 and o == 1:
@@ -358,8 +361,7 @@ class ClosureModel:
             raise ModelError(f"observables have shape {z_bar.shape}; expected ({len(batch)}, {o}).")
         self.facts.observable_map.require_inside(z_bar, "microstate ")
         seen = torch.as_tensor(self.facts.observable_map.forward(z_bar), dtype=torch.float32)
-        moved = batch if rotation is None else turned(batch, rotation)
-        parts = [seen, self.parts.autoencoder.encode(moved)]
+        parts = [seen, self.parts.autoencoder.encode(described)]
         if self.facts.composition is not None:
             numbers = of_batch(batch)[:, self.facts.composition.columns]
             parts.append(torch.as_tensor(numbers, dtype=torch.float32))
@@ -373,10 +375,10 @@ class ClosureModel:
         numbers = torch.as_tensor(of_batch(batch), dtype=torch.float32)
         return torch.cat([known, numbers[:, None].expand(-1, T, -1)], dim=-1)
 
-    def _check(self, batch: MicrostateBatch, z: Tensor) -> RangeCheck:
+    def _check(self, batch: MicrostateBatch, described: MicrostateBatch, z: Tensor) -> RangeCheck:
         with torch.inference_mode():
             standard = self.parts.dynamics.standardise(z)
-            found = self.parts.range.check(standard, self.parts.autoencoder.score(batch))
+            found = self.parts.range.check(standard, self.parts.autoencoder.score(described))
         return found if self.facts.composition is None else found.noted(self.facts.composition.outside(of_batch(batch)))
 
 

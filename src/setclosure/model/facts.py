@@ -41,6 +41,8 @@ class ModelFacts:
         The coordinates in which the dynamics sees the observables.
     composition : Composition or None
         The numbers of the composition that the dynamics knows, and their range in training; None if it knows none.
+    n_axes : int or None
+        The number of principal axes that are kept of the encoder's embeddings; None if closures are the embeddings.
     """
 
     system: str
@@ -55,6 +57,7 @@ class ModelFacts:
     time_unit: str
     observable_map: ObservableMap
     composition: Composition | None = None
+    n_axes: int | None = None
 
     @classmethod
     def of(cls, data: TrajectoryDataset) -> ModelFacts:
@@ -119,6 +122,7 @@ class ModelFacts:
             _text(values["time_unit"]),
             _read_map(values),
             _read_composition(values.get("composition"), n_species),
+            None if values.get("n_axes") is None else _whole(values["n_axes"]),
         )
         if not facts.observable_names:
             raise ValueError("expected the name of one observable at least")

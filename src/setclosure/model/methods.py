@@ -58,6 +58,9 @@ register("method", "density-mixture")(
 register("method", "density-joint")(
     Method("density, trained jointly with the dynamics", {"name": "deep_set"}, _FLOW, _KL, dynamics_weight=0.1)
 )
+register("method", "pooled")(
+    Method("pooled means and spreads of the particles, by PCA; nothing is trained", {"name": "pooled"})
+)
 register("method", "inve")(Method("DeepSet trained by the dynamics alone", {"name": "deep_set"}, dynamics_weight=1.0))
 register("method", "none")(Method("no closure: the observable alone"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from setclosure.descriptors.joined import Descriptors
 from setclosure.dynamics.base import Dynamics
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.model.facts import ModelFacts
@@ -15,7 +16,7 @@ REFERENCE_SIZE = 4096
 
 
 class ModelParts(nn.Module):
-    """A module of the autoencoder, the macro dynamics and the training range of a model.
+    """A module of the descriptors, the autoencoder, the macro dynamics and the training range of a model.
 
     Parameters
     ----------
@@ -28,7 +29,8 @@ class ModelParts(nn.Module):
     def __init__(self, settings: ModelSettings, facts: ModelFacts) -> None:
         super().__init__()
         self.facts = facts
-        self.autoencoder = Autoencoder(settings, facts.kind)
+        self.describe = Descriptors(settings.descriptors, facts.kind)
+        self.autoencoder = Autoencoder(settings, self.describe.described, facts.n_axes)
         self.dynamics: Dynamics = new_dynamics(settings, facts, self.autoencoder.closure_dim)
         self.range = TrainingRange(self.dynamics.dim, REFERENCE_SIZE)
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from setclosure.decoders.base import DecoderConfig
+from setclosure.descriptors.as_they_are import FeaturesConfig
+from setclosure.descriptors.base import DescriptorConfig
 from setclosure.dynamics.base import DynamicsConfig
 from setclosure.dynamics.ode import ODEConfig
 from setclosure.encoders.base import EncoderConfig
@@ -64,12 +66,23 @@ class ModelSettings(Settings):
         description="ε of q_X (Eq. 2), in the units of the coordinates: one number, one for each feature, or auto, "
         "half the usual distance of neighbours in training.",
     )
+    descriptors: tuple[SerializeAsAny[DescriptorConfig], ...] = Field(
+        (FeaturesConfig(),),
+        min_length=1,
+        description="What encoder, q_X and decoder see of a particle: features (as they are), environment (its "
+        "surroundings), …; several are joined. A list of names, or of sections with a name and options.",
+    )
     symmetry: ShortSymmetry | SymmetrySettings = Field(
         "none",
         description="Changes of coordinates that neither law nor observable sees: none, translation, euclidean (with "
         "rotations and reflections), or a section {translation: [x], rotation: proper}.",
     )
     views: int = Field(VIEWS, ge=1, description="Most rotations over which a prediction is averaged.")
+    axes: Literal["principal", "given"] = Field(
+        "principal",
+        description="principal: the closure is turned to its principal axes after stage one, and those that carry no "
+        "more than the encoder's own noise are dropped; given: it stays as the encoder gives it.",
+    )
     harmonics: int = Field(
         HARMONICS, ge=1, description="Harmonics of each periodic coordinate that the encoder sees, in a cell."
     )
@@ -129,6 +142,12 @@ class ModelSettings(Settings):
     def _read(cls, value: Any, info: Any) -> Any:
         return read_part(info.field_name, value, "ode" if info.field_name == "dynamics" else None)
 
+    @field_validator("descriptors", mode="before")
+    @classmethod
+    def _read_descriptors(cls, value: Any) -> Any:
+        listed = list(value) if isinstance(value, list | tuple) else [value]
+        return tuple(read_part("descriptor", part) for part in listed)
+
     @field_validator("bandwidth", mode="before")
     @classmethod
     def _known_bandwidth(cls, value: Any) -> Any:
@@ -156,6 +175,9 @@ class ModelSettings(Settings):
             raise OptionsError(
                 [f"symmetry: encoder '{self.encoder_name}' reads features as they are; use none, not {self.symmetry}."]
             )
+        if (raw or self.weight_feature is not None) and self.descriptors != (FeaturesConfig(),):
+            why = f"encoder '{self.encoder_name}' reads them" if raw else "weight_feature names one of them"
+            raise OptionsError([f"descriptors: {why}, so particles are their features as they are; use [features]."])
         if raw and self.weight_feature is not None:
             raise OptionsError([f"weight_feature: encoder '{self.encoder_name}' reads features as they are; use null."])
         if self.encoder is None and self.closure_dim:
@@ -180,7 +202,7 @@ class ModelSettings(Settings):
         """
         if isinstance(self.bandwidth, tuple) and len(self.bandwidth) != features.d:
             raise ModelError(
-                f"bandwidth has {len(self.bandwidth)} numbers, and particles have the features "
+                f"bandwidth has {len(self.bandwidth)} numbers, and particles are described by "
                 f"{', '.join(features.names)}; expected one number for each, or one for all."
             )
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from setclosure.errors import MicrostateError, ModelError
 from setclosure.sets.features import Features
-from setclosure.sets.lattice import completed, fractions, periodic_directions
+from setclosure.sets.lattice import completed, fractions, require_cell
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.sets.phase import TURN, first_harmonics, largest_weights, phase
 from setclosure.sets.symmetry import as_symmetry
@@ -334,30 +334,13 @@ class Coordinates(nn.Module):
         ModelError
             If they are; the message says along which.
         """
-        if self.periodic:
-            self._cell(batch)
-        elif batch.cell is not None and bool((batch.cell != 0).any()):
-            raise ModelError(
-                "the microstates have a periodic cell, and this model was trained without one. Give microstates "
-                "without a cell, or train another model on data with their cells."
-            )
+        require_cell(batch.cell, self.periodic, self.features.names)
 
     def _cell(self, batch: MicrostateBatch) -> Tensor:
         """Give the cells of a batch, which must be periodic as in training."""
-        names = self.features.names
-        wanted = ", ".join(names[i] for i, p in enumerate(self.periodic) if p)
-        if batch.cell is None:
-            raise ModelError(
-                f"the microstates have no cell, and this model was trained in one that is periodic along {wanted}: "
-                "give it, as in MicrostateBatch.from_arrays(x, cell=…), or as an array cell beside points in an .npz."
-            )
-        found = periodic_directions(batch.cell)
-        if found != self.periodic:
-            other = ", ".join(names[i] for i, p in enumerate(found) if p) or "no direction"
-            raise ModelError(
-                f"the cell of the microstates is periodic along {other}; this model was trained in one that is "
-                f"periodic along {wanted}. Give microstates in such a cell, or train another model."
-            )
+        self.check_cell(batch)
+        if batch.cell is None:  # never behind the check; for the type checker
+            raise ModelError("the microstates have no cell.")
         return batch.cell
 
     def _turns(self) -> Tensor:

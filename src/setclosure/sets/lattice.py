@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from setclosure.errors import MicrostateError
+from setclosure.errors import MicrostateError, ModelError
 
 Array = np.ndarray[Any, Any]
 
@@ -48,6 +48,45 @@ def periodic_directions(cell: Tensor) -> tuple[bool, ...]:
             f"microstate 0 along {periodic[0].tolist()}; expected the same directions for all."
         )
     return tuple(bool(p) for p in periodic[0])
+
+
+def require_cell(cell: Tensor | None, periodic: Sequence[bool], names: Sequence[str]) -> None:
+    """Refuse cells ``(B, k, k)`` that are periodic along other directions than those of training.
+
+    Parameters
+    ----------
+    cell : Tensor or None
+        The cells of a batch.
+    periodic : sequence of bool
+        Which lattice directions are periodic in training; none or empty without a cell.
+    names : sequence of str
+        Names of the coordinates, for the message.
+
+    Raises
+    ------
+    ModelError
+        If they are; the message says along which.
+    """
+    if not any(periodic):
+        if cell is not None and bool((cell != 0).any()):
+            raise ModelError(
+                "the microstates have a periodic cell, and this model was trained without one. Give microstates "
+                "without a cell, or train another model on data with their cells."
+            )
+        return
+    wanted = ", ".join(names[i] for i, p in enumerate(periodic) if p)
+    if cell is None:
+        raise ModelError(
+            f"the microstates have no cell, and this model was trained in one that is periodic along {wanted}: "
+            "give it, as in MicrostateBatch.from_arrays(x, cell=…), or as an array cell beside points in an .npz."
+        )
+    found = periodic_directions(cell)
+    if found != tuple(periodic):
+        other = ", ".join(names[i] for i, p in enumerate(found) if p) or "no direction"
+        raise ModelError(
+            f"the cell of the microstates is periodic along {other}; this model was trained in one that is "
+            f"periodic along {wanted}. Give microstates in such a cell, or train another model."
+        )
 
 
 def completed(cell: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ class MicrostateSource:
     """
 
     def __init__(self, data: TrajectoryDataset, limit_bytes: int) -> None:
-        self.data = data
+        self.data, self.limit_bytes = data, limit_bytes
         usable, lengths = data.usable, data.lengths
         n_frames = int(lengths[usable].sum())
         sizes = {"points": data.largest_set, "species": data.largest_set, "masses": data.largest_set}
@@ -46,6 +46,10 @@ class MicrostateSource:
                 held[self._first[m] : self._first[m] + lengths[m]] = array[
                     (slice(None), *(slice(n) for n in held.shape[1:]))
                 ]
+
+    def of(self, data: TrajectoryDataset) -> MicrostateSource:
+        """Give a source of another data set with the same limit."""
+        return MicrostateSource(data, self.limit_bytes)
 
     def batch(self, trajectories: Array, frames: Array) -> MicrostateBatch:
         """Give microstates of trajectories ``(B,)`` at frames ``(B,)``, as :meth:`TrajectoryDataset.microstates`."""
