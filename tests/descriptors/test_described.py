@@ -83,7 +83,7 @@ def test_data_that_may_not_be_written_are_described_elsewhere(tmp_path, monkeypa
 
 
 def test_an_unknown_descriptor_is_named():
-    with pytest.raises(ConfigurationError, match="no descriptor 'enviroment'. Did you mean 'environment'"):
+    with pytest.raises(ConfigurationError, match=r"no descriptor 'enviroment'\. Did you mean 'environment'"):
         small(descriptors=["enviroment"])
 
 

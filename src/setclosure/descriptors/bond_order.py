@@ -27,8 +27,8 @@ class BondOrderConfig(DescriptorConfig):
     """The options of bond order: |ψ_n| in the plane (Nelson & Halperin 1979), q_l in space (Steinhardt et al. 1983).
 
     ψ_n is the mean of exp(i n θ) over the bonds with the n nearest neighbours, at angles θ. q_l is the rotationally
-    invariant size of the mean spherical harmonics of degree l over the bonds with the nearest neighbours. Species do not
-    matter.
+    invariant size of the mean spherical harmonics of degree l over the bonds with the nearest neighbours. Species do
+    not matter.
     """
 
     orders: tuple[PositiveInt, ...] = Field((4, 6), min_length=1, description="Orders n in the plane, or degrees l.")
@@ -79,7 +79,7 @@ class BondOrderConfig(DescriptorConfig):
     def _orders(self, freud: Any, box: Any, points: Array, n: int, k: int) -> Array:
         if k == 2:
             query = {"num_neighbors": min(self.neighbours or n, len(points) - 1), "exclude_ii": True}
-            return np.abs(freud.order.Hexatic(k=n).compute((box, points), neighbors=query).particle_order)
+            return np.asarray(np.abs(freud.order.Hexatic(k=n).compute((box, points), neighbors=query).particle_order))
         query = {"num_neighbors": min(self.neighbours or IN_SPACE, len(points) - 1), "exclude_ii": True}
         return np.asarray(freud.order.Steinhardt(n).compute((box, points), neighbors=query).particle_order)
 

@@ -67,7 +67,7 @@ class RadialConfig(DescriptorConfig):
         distance = np.linalg.norm(r, axis=-1)
         columns = self._columns(roles)
         if columns is None:
-            return distance[..., None]
+            return np.asarray(distance[..., None])
         v = relative[..., columns]
         direction = np.divide(r, distance[..., None], out=np.zeros_like(r), where=distance[..., None] > 0)
         radial = (direction * v).sum(axis=-1)
