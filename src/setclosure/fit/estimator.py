@@ -49,7 +49,8 @@ class ClosureEstimator:
         What encoder, q_X and decoder see of a particle: names or sections such as ``"environment"`` or
         ``{"name": "environment", "n_radii": 4}``; the features as they are by default.
     axes : {"principal", "given"}, optional
-        Whether the closure is turned to its principal axes and those of mere noise are dropped, by default, or not.
+        Whether the closure is turned to its principal axes and those that carry next to nothing are dropped, by
+        default, or not.
     views : int, optional
         Most rotations over which a prediction is averaged; 8 by default.
     harmonics : int, optional

@@ -1,8 +1,11 @@
-"""A closure is turned to its principal axes after stage one, and axes that carry only the encoder's noise are dropped.
+"""A closure is turned to its principal axes after stage one, and axes that carry next to nothing are dropped.
 
-Surplus numbers of a closure are not harmless: noise that dynamics cannot predict leads a drift astray where it
-extrapolates. The noise of an encoder is what changes when nothing that matters does: when some particles are left out,
-and under the symmetry that was declared.
+Surplus numbers of a closure are not harmless: dynamics sees each in units of its own spread, so that noise is as large
+as what matters, and leads a drift astray where it extrapolates. An axis carries next to nothing if it has a tiny share
+of the variance of all, or varies no more than it changes when some particles are left out.
+
+What changes under a rotation is not counted as noise: an axis that turns with the microstate still says, together with
+another one, how far from round it is.
 """
 
 from __future__ import annotations
@@ -16,16 +19,15 @@ from setclosure.fit.split import Split
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.seeds import numpy_stream, torch_stream
 from setclosure.sets.microstates import MicrostateBatch
-from setclosure.sets.symmetry import random_turns, turned
 
 SETS, REPEATS = 512, 4
-"""The number of training microstates by which axes are judged, and of changes of each."""
+"""The number of training microstates by which axes are judged, and how often particles are left out of each."""
 
 LEFT_OUT = 0.1
 """The share of the particles that is left out."""
 
-ABOVE_NOISE = 2.0
-"""An axis is kept if the variance along it is more than so many times that of the noise."""
+LEAST_SHARE = 1e-3
+"""An axis is kept if it has more than this share of the variance of all."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Axes:
 
 
 def principal_axes(autoencoder: Autoencoder, training: Split, seed: int) -> Axes:
-    """Find the principal axes of the closures of training microstates, and keep those above the noise; one at least.
+    """Find the principal axes of the closures of training microstates that carry something; one is kept at least.
 
     Parameters
     ----------
@@ -61,14 +63,10 @@ def principal_axes(autoencoder: Autoencoder, training: Split, seed: int) -> Axes
     shift = z.mean(dim=0)
     variance, axes = torch.linalg.eigh((z - shift).mT @ (z - shift) / len(z))  # rising
     noise = torch.zeros_like(variance)
-    symmetry = autoencoder.coordinates.symmetry
     for repeat in range(REPEATS):
-        stream = torch_stream(seed, "principal axes", repeat)
-        changed = _with_fewer(batch, stream)
-        if symmetry.turns:
-            changed = turned(changed, random_turns(symmetry, len(batch), stream, batch.cell))
-        noise += ((autoencoder.encode(changed).double() - z) @ axes).square().mean(dim=0) / REPEATS
-    kept = variance > ABOVE_NOISE * noise
+        fewer = _with_fewer(batch, torch_stream(seed, "principal axes", repeat))
+        noise += ((autoencoder.encode(fewer).double() - z) @ axes).square().mean(dim=0) / REPEATS
+    kept = (variance > noise) & (variance > LEAST_SHARE * variance.sum())
     kept[-1] = True
     order = [i for i in reversed(range(len(variance))) if kept[i]]
     return Axes(shift.float(), axes[:, order].float())

@@ -80,8 +80,8 @@ class ModelSettings(Settings):
     views: int = Field(VIEWS, ge=1, description="Most rotations over which a prediction is averaged.")
     axes: Literal["principal", "given"] = Field(
         "principal",
-        description="principal: the closure is turned to its principal axes after stage one, and those that carry no "
-        "more than the encoder's own noise are dropped; given: it stays as the encoder gives it.",
+        description="principal: the closure is turned to its principal axes after stage one, and those that carry "
+        "next to nothing are dropped; given: it stays as the encoder gives it.",
     )
     harmonics: int = Field(
         HARMONICS, ge=1, description="Harmonics of each periodic coordinate that the encoder sees, in a cell."
