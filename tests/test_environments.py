@@ -112,7 +112,7 @@ def test_nothing_that_training_moves_to_a_device_is_in_double_precision(tmp_path
     moved += [frames.now.points, frames.now.weights, *(vars(frames.after)[k] for k in ("observables", "context", "dt"))]
     parts.autoencoder.coordinates.fit(frames.now)
     windows = WindowBatches(work.training.macrostates(parts.autoencoder, 1, 0), 0.0, 8, 1)
-    moved += windows(np.random.default_rng(0))
+    moved += [tensor for window in windows(np.random.default_rng(0)) for tensor in window]
     assert {tensor.dtype for tensor in moved} == {torch.float32}
 
 

@@ -29,7 +29,9 @@ def told(sentence):
 
 
 class OneFrame(ODE):
-    window = 1
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.horizons = (0,)
 
 
 class TakesAll(ODE):
@@ -41,6 +43,15 @@ class RelativeLoss(ODE):
     def loss(self, *arguments):
         found = super().loss(*arguments)
         return found / found.mean()
+
+
+class RelativeLossOfManySteps(ODE):
+    def __init__(self, *arguments):
+        super().__init__(*arguments, horizons=(1, 4, 6))
+
+    def loss(self, z, *arguments):
+        found = super().loss(z, *arguments)
+        return found / found.mean() if z.shape[1] == 5 else found
 
 
 class Unused(ODE):
@@ -111,9 +122,10 @@ class Forgetful(ODE):
 
 
 DYNAMICS = [
-    ("it is built with and without context, and says how many frames an example has", OneFrame),
+    ("it is built with and without context, and says how many steps its examples have", OneFrame),
     ("units are taken from the training data, which are refused if they are not finite", TakesAll),
     ("the loss of each example, (B,), is finite and that of the example alone", RelativeLoss),
+    ("the loss of each example, (B,), is finite and that of the example alone", RelativeLossOfManySteps),
     ("every parameter has a finite gradient, in the units of the data and of a batch", Unused),
     ("the times between frames enter the loss, and less time is less change", IgnoresTimes),
     ("the times between frames enter the loss, and less time is less change", JumpsAnyway),

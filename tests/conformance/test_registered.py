@@ -106,6 +106,18 @@ def test_a_registered_part_keeps_its_promises(kind, name, tmp_path):
     assert f"The {kind} '{name}' keeps all {len(report.promises)} promises" in str(report)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"horizons": [1, 6], "observable_weight": 4.0, "truncation": 2},
+        {"horizons": [50], "integrator": "rk4", "substeps": 2, "drift": "onsager"},
+        {"horizons": "auto"},
+    ],
+)
+def test_an_ode_of_longer_horizons_keeps_the_same_promises(options):
+    assert check("dynamics", "ode", options).promises == check("dynamics", "ode").promises
+
+
 def test_an_ordered_encoder_is_not_asked_about_order_and_one_of_images_not_about_weights():
     order, weights = "the order of the particles changes nothing", "a particle of twice the weight is two particles"
     assert {order, weights} <= set(check("encoder", "deep_set").promises)

@@ -12,7 +12,7 @@ from setclosure.fit.macrostates import Macrostates
 from setclosure.fit.sampling import EpochOfSteps, FrameSampler, WindowBatches
 from setclosure.fit.stage_one import FrameBatches
 from setclosure.trajectories.batching import MicrostateSource
-from setclosure.trajectories.transitions import transitions
+from setclosure.trajectories.transitions import step_ratios, transitions
 
 TIMES = [
     np.array([0.0, 1, 2, 10, 11, 13]),  # a gap between frames 2 and 3; the last step is a longer one
@@ -28,6 +28,10 @@ N_DRAWS = 40_000
 
 def known():
     return transitions(TIMES, step=1.0, longest=2.5)
+
+
+def ratios():
+    return [step_ratios(times, 1.0) for times in TIMES]
 
 
 def values(seed=0):
@@ -86,8 +90,10 @@ def test_windows_hold_two_frames_of_one_trajectory_with_their_context_and_time(v
     rows = np.concatenate([np.stack([np.full(T, m), np.arange(T)], axis=1) for m, T in enumerate(LENGTHS)])
     z = np.concatenate([np.column_stack([rows, np.full(len(rows), v)]) for v in range(views)])
     context = np.tile(10 * rows[:, :1] + rows[:, 1:], (views, 1))
-    macrostates = Macrostates(torch.from_numpy(z).float(), torch.from_numpy(context).float(), LENGTHS, known())
-    batch, u, dt = WindowBatches(macrostates, 0.3, 4000, 2)(np.random.default_rng(0))
+    macrostates = Macrostates(
+        torch.from_numpy(z).float(), torch.from_numpy(context).float(), LENGTHS, known(), ratios()
+    )
+    ((batch, u, dt),) = WindowBatches(macrostates, 0.3, 4000, 2)(np.random.default_rng(0))
     assert (batch.shape, u.shape, dt.shape) == ((4000, 2, 3), (4000, 2, 1), (4000, 1))
     assert torch.equal(batch[:, 0, [0, 2]], batch[:, 1, [0, 2]])  # one trajectory, one view
     assert torch.equal(batch[:, 0, 1] + 1, batch[:, 1, 1])
@@ -100,7 +106,7 @@ def test_windows_hold_two_frames_of_one_trajectory_with_their_context_and_time(v
 
 def test_macrostates_know_trajectories_first_frames_and_pairs_in_every_view():
     F = int(LENGTHS.sum())
-    macrostates = Macrostates(torch.zeros(2 * F, 3), torch.zeros(2 * F, 0), LENGTHS, known())
+    macrostates = Macrostates(torch.zeros(2 * F, 3), torch.zeros(2 * F, 0), LENGTHS, known(), ratios())
     assert (macrostates.n_frames, macrostates.n_views) == (F, 2)
     assert macrostates.first_rows.tolist() == [0, 6, 17, 19]
     assert torch.nonzero(macrostates.is_first).flatten().tolist() == [0, 6, 17, 19, 23, 29, 40, 42]

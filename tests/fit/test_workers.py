@@ -20,7 +20,8 @@ CPU = TrainerSettings(accelerator="cpu")
 def macrostates():
     z = np.random.default_rng(0).normal(size=(6, 12, 3)).cumsum(axis=1)
     rows = torch.from_numpy(z).float().flatten(0, 1)
-    return Macrostates(rows, torch.zeros(72, 0), np.full(6, 12), transitions([np.arange(12)] * 6, 1.0, 1.5))
+    known = transitions([np.arange(12)] * 6, 1.0, 1.5)
+    return Macrostates(rows, torch.zeros(72, 0), np.full(6, 12), known, [np.ones(11)] * 6)
 
 
 def trained(folder, workers, seed=0, **options):
@@ -32,7 +33,7 @@ def trained(folder, workers, seed=0, **options):
     draw = WindowBatches(known, 0.0, settings.batch_pairs, 1)
     steps = Steps(draw, settings.steps, seed, "stage two")
     history = train(
-        StageTwo(dynamics, settings), steps, draw(np.random.default_rng(1)), folder, "test", CPU, workers=workers
+        StageTwo(dynamics, settings, known), steps, draw(np.random.default_rng(1)), folder, "test", CPU, workers=workers
     )
     return dynamics.state_dict(), history
 

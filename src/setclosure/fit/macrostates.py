@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from setclosure.dynamics.statistics import steps_ahead
 from setclosure.trajectories.transitions import Transitions
 
 
@@ -25,12 +27,16 @@ class Macrostates:
         Frames of each of the M trajectories, ``(M,)``, with sum F.
     transitions : Transitions
         The pairs of successive frames from which dynamics may be learned; trajectories are counted from zero.
+    ratios : sequence of array
+        The times between all successive frames of each trajectory, those of gaps, too, in time steps, M arrays
+        ``(T_m − 1,)``.
     """
 
     z: Tensor
     context: Tensor
     lengths: np.ndarray
     transitions: Transitions
+    ratios: Sequence[np.ndarray]
 
     @property
     def n_frames(self) -> int:
@@ -69,6 +75,35 @@ class Macrostates:
         all_rows = (np.arange(self.n_views)[:, None] * self.n_frames + rows).ravel()
         ratio = np.tile(self.transitions.ratio, self.n_views)
         return torch.from_numpy(all_rows), torch.as_tensor(ratio, dtype=self.z.dtype)
+
+    @property
+    def steps_ahead(self) -> np.ndarray:
+        """The number of successive transitions that follow each frame of the first view, ``(F,)``."""
+        rows = self.first_rows[self.transitions.trajectory] + self.transitions.frame
+        return steps_ahead(torch.from_numpy(rows), self.n_frames).numpy()
+
+    @property
+    def stretches(self) -> np.ndarray:
+        """The most successive transitions in each trajectory, ``(M,)``."""
+        return np.maximum.reduceat(self.steps_ahead, self.first_rows)
+
+    def starts(self, steps: int) -> Transitions:
+        """Give the transitions that are the first of so many successive ones.
+
+        Examples
+        --------
+        >>> from setclosure.trajectories.transitions import transitions
+        >>> times = [np.arange(4.0), np.arange(2.0)]
+        >>> known = transitions(times, 1.0, 1.5)
+        >>> dt = [np.ones(3), np.ones(1)]
+        >>> macrostates = Macrostates(torch.zeros(6, 1), torch.zeros(6, 0), np.array([4, 2]), known, dt)
+        >>> macrostates.stretches, macrostates.starts(2).frame
+        (array([3, 1]), array([0, 1]))
+        """
+        known = self.transitions
+        rows = self.first_rows[known.trajectory] + known.frame
+        kept = self.steps_ahead[rows] >= steps
+        return Transitions(known.trajectory[kept], known.frame[kept], known.ratio[kept], known.n_gaps)
 
     def observables(self, n: int) -> list[np.ndarray]:
         """Give the first ``n`` columns of each trajectory of each view, V · M arrays ``(T_m, n)``."""

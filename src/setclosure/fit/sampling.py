@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from setclosure.errors import TrainingError
 from setclosure.fit.macrostates import Macrostates
 from setclosure.seeds import numpy_stream
 from setclosure.trajectories.transitions import Transitions
@@ -17,7 +18,13 @@ from setclosure.trajectories.transitions import Transitions
 T_co = TypeVar("T_co", covariant=True)
 
 Window = tuple[Tensor, Tensor, Tensor]
-"""A batch of stage two: macrostates ``(B, L, D)``, context ``(B, L, p)``, times between them ``(B, L − 1)``."""
+"""Examples of stage two: macrostates ``(B, L, D)``, context ``(B, L, p)``, times between them ``(B, L − 1)``."""
+
+Windows = tuple[Window, ...]
+"""A batch of stage two, the examples of each horizon."""
+
+FEWEST_WINDOWS = 32
+"""The number of windows that a batch has of each horizon at least."""
 
 
 class FrameSampler:
@@ -163,7 +170,11 @@ def step_loader(
 
 
 class WindowBatches:
-    """A source of training examples of stage two, consecutive macrostates that a :class:`FrameSampler` draws.
+    """A source of training examples of stage two, successive macrostates that a :class:`FrameSampler` draws.
+
+    A window has as many steps as one of the horizons, and crosses neither a gap nor the end of a trajectory. A horizon
+    beyond the longest stretch of the macrostates without a gap is cut to that stretch. Trajectories that are shorter
+    than a horizon take no part in it, and in shorter ones they do.
 
     Parameters
     ----------
@@ -171,31 +182,60 @@ class WindowBatches:
         The macrostates that may be drawn.
     transient_share : float
         The share that is drawn where the observable changes fast; see :class:`FrameSampler`.
-    n_examples : int
-        Examples in a batch.
+    n_pairs : int
+        Pairs of successive frames in a batch. Each horizon has an equal share, and a window of H steps counts as H
+        pairs; there are at least :data:`FEWEST_WINDOWS` of each, or ``n_pairs`` if that is less.
     n_observables : int
         Columns whose change guides the sampler.
+    horizons : sequence of int
+        The steps of windows.
+
+    Raises
+    ------
+    TrainingError
+        If no two frames follow each other.
     """
 
-    def __init__(self, macrostates: Macrostates, transient_share: float, n_examples: int, n_observables: int) -> None:
-        self.macrostates, self.n_examples = macrostates, n_examples
+    def __init__(
+        self,
+        macrostates: Macrostates,
+        transient_share: float,
+        n_pairs: int,
+        n_observables: int,
+        horizons: Sequence[int] = (1,),
+    ) -> None:
+        if len(macrostates.transitions) == 0:
+            raise TrainingError(
+                "no two frames of the training or validation data follow each other, so there is no step to learn or "
+                "to validate. Look at the gaps between the times of the frames."
+            )
+        self.macrostates = macrostates
         V, M = macrostates.n_views, len(macrostates.lengths)
-        pairs = macrostates.transitions
-        all_views = Transitions(
-            (np.arange(V)[:, None] * M + pairs.trajectory).ravel(),
-            np.tile(pairs.frame, V),
-            np.tile(pairs.ratio, V),
-            pairs.n_gaps,
-        )
-        self.sampler = FrameSampler(macrostates.observables(n_observables), transient_share, all_views)
+        observables, longest = macrostates.observables(n_observables), int(macrostates.stretches.max())
+        self.horizons = tuple(sorted({min(h, longest) for h in horizons}))
+        self.samplers: list[FrameSampler] = []
+        for h in self.horizons:
+            first = macrostates.starts(h)
+            all_views = Transitions(
+                (np.arange(V)[:, None] * M + first.trajectory).ravel(),
+                np.tile(first.frame, V),
+                np.tile(first.ratio, V),
+                first.n_gaps,
+            )
+            self.samplers.append(FrameSampler(observables, transient_share, all_views))
+        share = n_pairs // len(self.horizons)
+        self.n_windows = [max(min(FEWEST_WINDOWS, n_pairs), share // h) for h in self.horizons]
         self._first = np.concatenate([macrostates.first_rows + v * macrostates.n_frames for v in range(V)])
         rows, ratio = macrostates.pairs
         self._ratio = torch.ones(len(macrostates.z))
         self._ratio[rows] = ratio
 
-    def __call__(self, stream: np.random.Generator) -> Window:
-        """Draw macrostates ``(B, 2, D)``, their context ``(B, 2, p)`` and the times between them ``(B, 1)``."""
-        trajectories, frames = self.sampler(self.n_examples, stream)
-        row = torch.from_numpy(self._first[trajectories] + frames)
-        both = torch.stack([row, row + 1], dim=1)
-        return self.macrostates.z[both], self.macrostates.context[both], self._ratio[row][:, None]
+    def __call__(self, stream: np.random.Generator) -> Windows:
+        """Draw the windows of each horizon."""
+        drawn = []
+        for h, n, sampler in zip(self.horizons, self.n_windows, self.samplers, strict=True):
+            trajectories, frames = sampler(n, stream)
+            first = torch.from_numpy(self._first[trajectories] + frames)
+            rows = first[:, None] + torch.arange(h + 1)
+            drawn.append((self.macrostates.z[rows], self.macrostates.context[rows], self._ratio[rows[:, :-1]]))
+        return tuple(drawn)

@@ -42,7 +42,13 @@ class StageSettings(Settings):
     patience: int | None = Field(
         None,
         ge=1,
-        description="Validations without improvement after which training stops with its last weights; null: never.",
+        description="Validations without improvement after which training stops; null: never. Improvement is that of "
+        "the number by which keep chooses.",
+    )
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="Weights at the end: those of the best epoch, by the validation loss in stage one and by the error "
+        "of validation rollouts in stage two, or those of the last epoch.",
     )
 
 
@@ -63,7 +69,11 @@ class StageTwoSettings(StageSettings):
     learning_rate: float = Field(5e-3, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay of AdamW.")
     steps: int = Field(20000, ge=1, description="Optimiser steps.")
-    batch_pairs: int = Field(2048, ge=2, description="One-step pairs (z_t, z_t+1) in a batch, on each device.")
+    batch_pairs: int = Field(
+        2048,
+        ge=2,
+        description="Pairs (z_t, z_t+1) in a batch, on each device; a window of H steps counts as H pairs.",
+    )
     steps_per_epoch: int = Field(1000, ge=1, description="Steps between two validations and checkpoints.")
     views: int = Field(
         2,
@@ -71,7 +81,7 @@ class StageTwoSettings(StageSettings):
         description="Random rotations under which each training trajectory is encoded (symmetries with rotations).",
     )
     transient_share: float = Field(
-        0.0, ge=0, le=1, description="Share of the pairs drawn where the observable changes fast."
+        0.0, ge=0, le=1, description="Share of the pairs or windows drawn where the observable changes fast."
     )
 
 

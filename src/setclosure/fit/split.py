@@ -26,6 +26,7 @@ from setclosure.trajectories.described import described
 from setclosure.trajectories.kinds import require_same_kind
 from setclosure.trajectories.overlap import require_disjoint
 from setclosure.trajectories.splits import split_trajectories
+from setclosure.trajectories.transitions import step_ratios
 
 VALIDATION_SHARE = 0.2
 """The share of the trajectories that is held back for validation if no validation data are given."""
@@ -54,6 +55,8 @@ class Split:
         self.observables = data.observables(trajectories)
         self.context = [data.context(int(i)) for i in trajectories]
         self.transitions = data.transitions(trajectories, time_step)
+        self.ratios = [step_ratios(data.times(int(i)), time_step) for i in trajectories]
+        """The times between all successive frames in time steps, ``(T_m − 1,)`` for each trajectory."""
         self.columns = [np.zeros((n, 0)) for n in self.lengths]
         """The numbers of the composition that are columns of the macrostate, ``(T_m, K)`` for each trajectory."""
 
@@ -144,7 +147,7 @@ class Split:
         """Give encoded macrostates ``(V · F, D)`` with the context and the transitions of this split."""
         context = self.all_context()
         views = len(z) // len(context)
-        return Macrostates(z, context.repeat(views, 1), self.lengths, self.transitions)
+        return Macrostates(z, context.repeat(views, 1), self.lengths, self.transitions, self.ratios)
 
 
 def describe(splits: Sequence[Split], descriptors: Descriptors, folder: Path) -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from setclosure.dynamics.base import Dynamics
 from setclosure.fit.macrostates import Macrostates
-from setclosure.fit.sampling import Steps, Window, WindowBatches
+from setclosure.fit.rollout_error import rollout_error
+from setclosure.fit.sampling import Steps, WindowBatches, Windows
 from setclosure.fit.settings import StageTwoSettings, TrainerSettings
 from setclosure.fit.trainer import History, Stage, train
 
-VALIDATION_EXAMPLES = 16384
-"""The number of examples over which the validation loss is the mean."""
+VALIDATION_PAIRS = 16384
+"""The number of pairs of frames over which the validation loss is the mean."""
 
 
 class StageTwo(Stage):
-    """The training of the dynamics by its own loss, averaged over training examples.
+    """The training of the dynamics by its own loss, averaged over training examples and over horizons.
 
     Parameters
     ----------
@@ -26,19 +29,30 @@ class StageTwo(Stage):
         The dynamics, which is trained in place.
     settings : StageTwoSettings
         Budget and optimiser.
+    validation : Macrostates
+        Macrostates of the validation trajectories, whose rollouts tell the best weights.
     """
 
-    def __init__(self, dynamics: Dynamics, settings: StageTwoSettings) -> None:
+    score: ClassVar[str] = "rollout_error"
+
+    def __init__(self, dynamics: Dynamics, settings: StageTwoSettings, validation: Macrostates) -> None:
         super().__init__(settings)
-        self.dynamics = dynamics
+        self.dynamics, self.validation = dynamics, validation
 
-    def training_step(self, batch: Window, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Windows, batch_idx: int) -> Tensor:
         """Give the mean loss of a batch of examples."""
-        return self.dynamics.loss(*batch).mean()
+        return self._loss(batch)
 
-    def validation_loss(self, batch: Window) -> Tensor:
+    def validation_loss(self, batch: Windows) -> Tensor:
         """Give the mean loss of the validation examples."""
-        return self.dynamics.loss(*batch).mean()
+        return self._loss(batch)
+
+    def measures(self) -> dict[str, float]:
+        """Give the error of validation rollouts, as ``rollout_error``."""
+        return {"rollout_error": rollout_error(self.dynamics, self.validation)}
+
+    def _loss(self, batch: Windows) -> Tensor:
+        return torch.stack([self.dynamics.loss(*window).mean() for window in batch]).mean()
 
 
 def train_dynamics(
@@ -78,15 +92,16 @@ def train_dynamics(
     Raises
     ------
     TrainingError
-        If no two frames follow each other, so that there is no step to learn, or the loss is not finite.
+        If no two frames follow each other, so that there is no step to learn or to validate, or the loss is not
+        finite.
     """
     rows, ratio = training.pairs
     dynamics.set_statistics(training.z, training.context, rows, ratio)
     n = dynamics.n_observables
-    draw = WindowBatches(training, settings.transient_share, settings.batch_pairs, n)
-    check = WindowBatches(validation, 0.0, VALIDATION_EXAMPLES, n)
+    draw = WindowBatches(training, settings.transient_share, settings.batch_pairs, n, dynamics.horizons)
+    check = WindowBatches(validation, 0.0, VALIDATION_PAIRS, n, dynamics.horizons)
     return train(
-        StageTwo(dynamics, settings),
+        StageTwo(dynamics, settings, validation),
         Steps(draw, settings.steps, seed, "stage two"),
         check(np.random.default_rng(0)),
         folder,

@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
@@ -36,9 +36,16 @@ class Stage(LightningModule):
         Optimiser, schedule and number of steps.
     """
 
+    score: ClassVar[str] = "validation_loss"
+    """The key of the history whose smallest value tells the best epoch."""
+
     def __init__(self, settings: StageSettings) -> None:
         super().__init__()
         self.settings, self.n_steps = settings, settings.steps
+
+    def measures(self) -> dict[str, float]:
+        """Give numbers for a row of the history that the present weights have beside the losses; none by default."""
+        return {}
 
     def configure_optimizers(self) -> Any:
         """Make AdamW and its schedule of the learning rate by step, for Lightning."""
@@ -67,14 +74,17 @@ class Stage(LightningModule):
 
 
 class _Recorder(Callback):
-    """A callback that validates at the end of every epoch, keeps the losses in the checkpoint, and shows progress.
+    """A callback that validates at the end of every epoch, keeps the best weights, and shows progress.
 
-    Early stopping is decided by the history alone, so that a resumed training stops where it would have stopped.
+    History and best weights are in the checkpoint. Early stopping is decided by the history alone, so that a resumed
+    training stops where it would have stopped.
     """
 
-    def __init__(self, what: str, validation: Any, patience: int | None, advance: Any) -> None:
-        self.what, self.validation, self.patience, self.advance = what, validation, patience, advance
+    def __init__(self, what: str, validation: Any, stage: Stage, advance: Any) -> None:
+        self.what, self.validation, self.advance = what, validation, advance
+        self.score, self.settings = stage.score, stage.settings
         self.rows: History = []
+        self.best: dict[str, Tensor] | None = None
         self.total: Tensor | None = None
         self.count, self.seconds, self.started = 0, 0.0, 0.0
 
@@ -93,13 +103,14 @@ class _Recorder(Callback):
         self.total = loss if self.total is None else self.total + loss  # stays on the device, so that no step waits
         self.count += 1
         if trainer.global_step % 10 == 0 and trainer.global_step < trainer.max_steps:
-            last = self.rows[-1]["validation_loss"] if self.rows else math.nan
-            self.advance(trainer.global_step, f"validation loss {last:.4g}" if self.rows else "")
+            self.advance(trainer.global_step, self._said())
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.total is None:
             return
-        loss = self._validate(trainer, pl_module)
+        if not isinstance(pl_module, Stage):
+            raise TypeError(f"a {type(pl_module).__name__} is no stage of training")
+        loss, measures = self._validate(trainer, pl_module)
         now = time.monotonic()
         self.seconds += now - self.started
         self.started = now
@@ -108,44 +119,51 @@ class _Recorder(Callback):
             "seconds": self.seconds,
             "train_loss": float(self.total) / self.count,
             "validation_loss": loss,
+            **measures,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
         }
         self.total, self.count = None, 0
-        pl_module.log("validation_loss", loss)
+        pl_module.log_dict({"validation_loss": loss, **measures})
         if not math.isfinite(row["train_loss"]) or not math.isfinite(row["validation_loss"]):
             raise TrainingError(
                 f"{self.what}: the loss is not finite at step {trainer.global_step}. Lower the learning rate, or set "
                 "gradient_clip; the newest checkpoint is from before."
             )
         self.rows.append(row)
-        self.advance(trainer.global_step, f"validation loss {row['validation_loss']:.4g}")
+        if self.settings.keep == "best" and self._epochs_since_best() == 0:
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in pl_module.state_dict().items()}
+        self.advance(trainer.global_step, self._said())
         trainer.should_stop = trainer.should_stop or self.exhausted
 
-    def _validate(self, trainer: Trainer, pl_module: LightningModule) -> float:
-        """Give the validation loss; all devices have the same weights and the same batch."""
-        if not isinstance(pl_module, Stage):
-            raise TypeError(f"a {type(pl_module).__name__} is no stage of training")
-        pl_module.eval()
+    def _validate(self, trainer: Trainer, stage: Stage) -> tuple[float, dict[str, float]]:
+        """Give the validation loss and the stage's other measures, which are those of the first device on all."""
+        stage.eval()
         with torch.inference_mode(), trainer.precision_plugin.val_step_context():
-            loss = float(pl_module.validation_loss(trainer.strategy.batch_to_device(self.validation)))
-        pl_module.train()
-        return loss
+            loss = float(stage.validation_loss(trainer.strategy.batch_to_device(self.validation)))
+        measured: tuple[float, dict[str, float]] = trainer.strategy.broadcast((loss, stage.measures()))
+        stage.train()
+        return measured
+
+    def _said(self) -> str:
+        """Give the score of the last epoch in words."""
+        return f"{self.score.replace('_', ' ')} {self.rows[-1][self.score]:.4g}" if self.rows else ""
+
+    def _epochs_since_best(self) -> int:
+        scores = [row[self.score] for row in self.rows]
+        return len(scores) - 1 - scores.index(min(scores))
 
     @property
     def exhausted(self) -> bool:
         """Whether the last ``patience`` validations brought no improvement."""
-        losses = [row["validation_loss"] for row in self.rows]
-        return (
-            self.patience is not None
-            and len(losses) > 0
-            and len(losses) - 1 - losses.index(min(losses)) >= self.patience
-        )
+        patience = self.settings.patience
+        return patience is not None and len(self.rows) > 0 and self._epochs_since_best() >= patience
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "seconds": self.seconds}
+        return {"rows": self.rows, "seconds": self.seconds, "best": self.best}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.seconds = list(state_dict["rows"]), state_dict["seconds"]
+        self.best = state_dict["best"]
 
 
 def train(
@@ -158,7 +176,7 @@ def train(
     resume: bool = False,
     workers: int = 0,
 ) -> History:
-    """Train ``stage`` to its last step.
+    """Train ``stage`` to its last step, and give it the weights of its best epoch, or keep the last ones.
 
     Parameters
     ----------
@@ -198,7 +216,7 @@ def train(
         warnings.filterwarnings("ignore", message=".*no `val_dataloader`.*")
         warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-        recorder = _Recorder(what, validation, settings.patience, advance)
+        recorder = _Recorder(what, validation, stage, advance)
         trainer = _trainer(
             trainer_settings,
             max_steps=len(steps),
@@ -229,7 +247,14 @@ def train(
             if trainer.interrupted:
                 raise KeyboardInterrupt from error
             raise
+    if recorder.best is not None:
+        stage.load_state_dict(recorder.best)
     return recorder.rows
+
+
+def kept_row(history: History, score: str, settings: StageSettings) -> dict[str, float]:
+    """Give the row of the history that belongs to the weights that were kept."""
+    return min(history, key=lambda row: row[score]) if settings.keep == "best" else history[-1]
 
 
 def require_devices(settings: TrainerSettings) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from setclosure.claims import claim, differences
 from setclosure.descriptors.joined import Descriptors
+from setclosure.dynamics.base import Dynamics
 from setclosure.errors import ConfigurationError, SetclosureWarning
 from setclosure.files import read_json, sha256, write_bytes, write_json
 from setclosure.fit.bandwidth import automatic, compare
@@ -29,7 +30,7 @@ from setclosure.fit.split import describe as describe_splits
 from setclosure.fit.split import make_splits
 from setclosure.fit.stage_one import train_autoencoder
 from setclosure.fit.stage_two import train_dynamics
-from setclosure.fit.trainer import History
+from setclosure.fit.trainer import History, kept_row
 from setclosure.fit.untrained import fit_untrained
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.model.composition import Composition
@@ -156,18 +157,7 @@ class Training:
         history = {"stage_one": self.stage_one(parts.autoencoder)}
         parts = self.turned(parts)
         training, validation = self.macrostates(parts.autoencoder)
-        history["stage_two"] = train_dynamics(
-            parts.dynamics,
-            training,
-            validation,
-            self.settings.stage_two,
-            self.seed,
-            self.folder / "stage_two",
-            self.settings.trainer,
-            self.resume,
-        )
-        self.seconds["stage_two"] = history["stage_two"][-1]["seconds"]
-        _log.info("validation loss of stage two: %.4g", history["stage_two"][-1]["validation_loss"])
+        history["stage_two"] = self.stage_two(parts, training, validation)
         self.training_range(parts, training)
         return parts, history
 
@@ -227,6 +217,37 @@ class Training:
             turned = ModelParts(self.model, self.model_facts)
         turned.autoencoder.load_state_dict({**autoencoder.state_dict(), "axes_shift": found.shift, "axes": found.axes})
         return turned
+
+    def stage_two(self, parts: ModelParts, training: Macrostates, validation: Macrostates) -> History:
+        """Train the dynamics, and give the history.
+
+        Where options of the dynamics are to be chosen, every candidate is trained in a folder of its own, with the
+        weights and the batches that it would have alone. The one whose validation rollouts are best takes its place in
+        ``parts`` and in :attr:`model`.
+        """
+        settings, folder = self.settings.stage_two, self.folder / "stage_two"
+        candidates = self.model.dynamics.candidates(int(np.median(training.stretches)))
+        tried: list[tuple[float, ModelSettings, Dynamics, History]] = []
+        for name, options in (candidates or {"": self.model.dynamics}).items():
+            model = self.model.model_copy(update={"dynamics": options})
+            with seeded(self.seed, "weights"):
+                dynamics = ModelParts(model, self.model_facts).dynamics
+            history = train_dynamics(
+                dynamics,
+                training,
+                validation,
+                settings,
+                self.seed,
+                folder / name,
+                self.settings.trainer,
+                self.resume,
+            )
+            error = kept_row(history, "rollout_error", settings)["rollout_error"]
+            _log.info("error of validation rollouts%s: %.4g", name and f", {name}", error)
+            tried.append((error, model, dynamics, history))
+        self.seconds["stage_two"] = sum(history[-1]["seconds"] for *_, history in tried)
+        _, self.model, parts.dynamics, history = min(tried, key=lambda one: one[0])
+        return history
 
     def macrostates(self, autoencoder: Autoencoder) -> tuple[Macrostates, Macrostates]:
         """Encode all training and validation frames, or read them from the folder if they were encoded before.

@@ -117,7 +117,7 @@ def _run(path: Path, console: Console) -> bool:
 
 def _damage(folder: Path) -> list[str]:
     wrong = []
-    for checkpoint in sorted(folder.glob("fit/*/step-*.ckpt")):
+    for checkpoint in sorted(folder.glob("fit/**/step-*.ckpt")):
         try:
             CheckedCheckpoints().load_checkpoint(checkpoint)
         except SetclosureError as error:
