@@ -17,6 +17,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from setclosure.errors import SetclosureError, SetclosureWarning
+from setclosure.experiments.cli.comparing import compare
 from setclosure.experiments.cli.conformance import check_part
 from setclosure.experiments.cli.importing import import_
 from setclosure.experiments.cli.shared import (
@@ -250,6 +251,7 @@ def inspect(
         raise typer.Exit(1)
 
 
+app.command("compare")(compare)
 app.command("import")(import_)
 app.command("check-part")(check_part)
 
