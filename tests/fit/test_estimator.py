@@ -70,9 +70,10 @@ def test_microstates_from_disk_give_the_same_weights_as_from_memory(fit):
     assert equal(fit(), fit(["training.memory_gib=1e-9"]))
 
 
-def test_validation_data_change_no_weight_and_no_statistic(fit, tiny_data):
+def test_validation_data_choose_an_epoch_and_change_no_weight_of_it_and_no_statistic(fit, tiny_data):
     other = TrajectoryDataset.open(tiny_data / "diff_init.zarr")
-    a, b = fit(), fit(validation=other)
+    last = [f"training.{stage}.keep=last" for stage in ("stage_one", "stage_two")]
+    a, b = fit(last), fit(last, validation=other)
     assert equal(a, b)
     assert a.history["stage_one"][0]["train_loss"] == b.history["stage_one"][0]["train_loss"]
     assert a.history["stage_one"][0]["validation_loss"] != b.history["stage_one"][0]["validation_loss"]

@@ -11,6 +11,7 @@ import torch
 
 from setclosure.errors import RunError, SetclosureWarning
 from setclosure.experiments.configuration import load_study
+from setclosure.fit.checkpoints import CheckedCheckpoints
 from setclosure.fit.estimator import ClosureEstimator
 from setclosure.fit.stage_one import StageOne
 from setclosure.fit.stage_two import StageTwo
@@ -33,6 +34,8 @@ VARIANTS = {
     ],
     "joint": ["model.dynamics_weight=0.5"],
     "stochastic": ["model.dynamics={name: euler_maruyama}", "training.stage_one.gradient_clip=null"],
+    "the last weights": ["training.stage_one.keep=last", "training.stage_two.keep=last"],
+    "horizons": ["model.dynamics={horizons: [1, 6], observable_weight: 4, drift: {hidden: [16]}}"],
     "a shorter last epoch": ["training.stage_one.steps=17", "training.stage_two.steps=33"],
     "less than an epoch": ["training.stage_one.steps=3", "training.stage_two.steps=7"],
 }
@@ -96,6 +99,40 @@ def test_killed_in_both_stages_and_resumed_it_ends_with_the_same_bits(fit, kill,
             fit(tmp_path / "killed", overrides, resume=resume)
         monkeypatch.undo()
     assert_same(fit(tmp_path / "killed", overrides, resume=True), whole)
+
+
+def test_killed_in_any_candidate_the_horizon_is_chosen_as_without(fit, monkeypatch, tmp_path):
+    """Three horizons are trained one after another, 20 steps each."""
+    overrides = ["model.dynamics={horizons: auto, drift: {hidden: [16]}}", "training.stage_two.steps=20"]
+    whole = fit(tmp_path / "whole", overrides)
+    folders = {path.name: path for path in (tmp_path / "whole" / "stage_two").iterdir()}
+    assert set(folders) == {"horizon-1", "horizon-7", "horizon-30"}
+    done = StageTwo.training_step
+    for calls in (5, 18, 30):  # between two kills it goes on from the last checkpoint
+        left = iter(range(calls))
+
+        def training_step(self, batch, batch_idx, left=left):
+            if next(left, None) is None:
+                raise Killed
+            return done(self, batch, batch_idx)
+
+        monkeypatch.setattr(StageTwo, "training_step", training_step)
+        with pytest.raises(Killed):
+            fit(tmp_path / "killed", overrides, resume=calls > 5)
+        monkeypatch.undo()
+    again = fit(tmp_path / "killed", overrides, resume=True)
+    assert_same(again, whole)
+    assert again.settings == whole.settings
+    errors = {}
+    for name, folder in folders.items():
+        newest = CheckedCheckpoints().load_checkpoint(sorted(folder.glob("*.ckpt"))[-1])
+        (rows,) = [state["rows"] for state in newest["callbacks"].values() if "rows" in state]
+        errors[name] = min(row["rollout_error"] for row in rows)
+    chosen = min(errors, key=errors.get)
+    assert whole.settings.dynamics.horizons == (int(chosen.split("-")[1]),)
+    assert min(row["rollout_error"] for row in whole.history["stage_two"]) == errors[chosen]
+    alone = fit(tmp_path / "alone", [*overrides, f"model.dynamics.horizons=[{chosen.split('-')[1]}]"])
+    assert_same(alone, whole)
 
 
 def test_a_finished_fit_resumes_to_itself_and_trains_no_step(fit, kill, tmp_path):
