@@ -21,6 +21,7 @@ from typer.models import OptionInfo
 
 import setclosure
 from setclosure.decoders.base import DecoderConfig
+from setclosure.descriptors.base import DescriptorConfig
 from setclosure.dynamics.base import DiffusionConfig, DriftConfig, DynamicsConfig
 from setclosure.encoders.base import EncoderConfig
 from setclosure.evaluation.numbers import number
@@ -146,6 +147,7 @@ def _plain(text: str) -> str:
 
 
 PARTS: dict[str, tuple[str, type[PartConfig] | None]] = {
+    "descriptor": ("Descriptors", DescriptorConfig),
     "encoder": ("Encoders", EncoderConfig),
     "decoder": ("Decoders", DecoderConfig),
     "reconstruction": ("Reconstructions", ReconstructionConfig),

@@ -59,9 +59,10 @@ def data(tmp_path, particles):
     return TrajectoryDataset.from_arrays(tmp_path / "data.zarr", particles, "extension", times=np.arange(7))
 
 
-def test_there_are_six_examples_and_each_is_short():
+def test_there_are_seven_examples_and_each_is_short():
     assert [path.stem for path in EXAMPLES] == [
         "my_decoder",
+        "my_descriptor",
         "my_drift",
         "my_encoder",
         "my_observable",
