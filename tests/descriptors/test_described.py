@@ -15,6 +15,7 @@ from setclosure.fit.estimator import ClosureEstimator
 from setclosure.model.closure_model import ClosureModel
 from setclosure.sets.features import Features
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
+from setclosure.trajectories.dataset import TrajectoryDataset
 
 ESTIMATORS = {
     "density": lambda: small(descriptors=["environment"]),
@@ -90,3 +91,22 @@ def test_an_unknown_descriptor_is_named():
 def test_images_are_read_as_they_are():
     with pytest.raises(ConfigurationError, match="descriptors: weight_feature names one of them"):
         small(weight_feature=1, descriptors=[EnvironmentConfig()])
+
+
+def test_a_column_that_never_changes_is_left_out(tmp_path):
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(-np.pi, np.pi, (5, 6, 12, 1))
+    points = np.concatenate([rng.normal(size=(5, 6, 12, 2)), np.cos(angle), np.sin(angle)], axis=-1)
+    data = TrajectoryDataset.from_arrays(
+        tmp_path / "a.zarr",
+        points,
+        rng.normal(size=(5, 6)),
+        times=range(6),
+        features=Features(2, vectors=1),
+    )
+    alone = {"name": "environment", "radii": [1e-6]}  # no particle has a neighbour, and all have a speed of one
+    model = ClosureEstimator("pooled", descriptors=[alone, "radial"], training={"stage_two": {"steps": 5}}).fit(
+        data, progress=False
+    )
+    start = data.first(np.array([0, 1]))
+    assert np.isfinite(model.encode(start)).all()

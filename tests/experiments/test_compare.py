@@ -49,7 +49,9 @@ def test_what_is_compared_depends_on_the_microstates():
     in_a_cell = list(candidates(ModelSettings(), MicrostateKind(2, 2, periodic=(True, True))))
     assert not any("radial" in name for name in in_a_cell)
     assert "density on environment (numbers both)" in in_a_cell
-    assert list(candidates(ModelSettings(), MOVING, ["density"], ["features+radial"])) == ["density on features and radial"]
+    assert list(candidates(ModelSettings(), MOVING, ["density"], ["features+radial"])) == [
+        "density on features and radial"
+    ]
     with pytest.raises(ConfigurationError, match="no descriptor 'enviroment'; known: bond_order"):
         candidates(ModelSettings(), MOVING, [], ["enviroment"])
     with pytest.raises(ModelError, match="a periodic cell has none"):
@@ -78,7 +80,9 @@ def test_a_candidate_that_cannot_be_trained_is_left_out_by_name(configuration, t
     narrow = {"name": "environment", "radii": [4.0]}
     model = ModelSettings.parse(study.model.model_dump(mode="json") | {"descriptors": [narrow]})
     study = study.model_copy(update={"model": model})
-    with pytest.warns(SetclosureWarning, match=r"candidate 'pooled on environment \(radii .*is left out: .*narrow|wide"):
+    with pytest.warns(
+        SetclosureWarning, match=r"candidate 'pooled on environment \(radii .*is left out: .*narrow|wide"
+    ):
         results = compare(study, study.open(None), tmp_path / "out", ["none", "pooled"], [], steps)
     assert any(result.name == "none" for result in results)
     assert not any("radii" in result.name for result in results)

@@ -78,7 +78,7 @@ class Autoencoder(nn.Module):
             periodic=kind.periodic,
             harmonics=settings.harmonics,
             n_species=kind.n_species,
-            ignored_scale=settings.bandwidth if settings.ignore_constant_features else None,
+            ignored_scale=settings.bandwidth if settings.ignores_constants else None,
         )
         if kind.periodic and settings.decoder is not None and not settings.decoder.on_circles:
             raise ModelError(

@@ -207,6 +207,11 @@ class ModelSettings(Settings):
             )
 
     @property
+    def ignores_constants(self) -> bool:
+        """Whether columns that never change in training are left out; those of computed descriptors always are."""
+        return self.ignore_constant_features or any(not isinstance(p, FeaturesConfig) for p in self.descriptors)
+
+    @property
     def turns(self) -> bool:
         """Whether the symmetry has rotations or reflections."""
         if isinstance(self.symmetry, str):
