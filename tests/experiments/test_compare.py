@@ -45,10 +45,10 @@ def configuration(tmp_path):
 def test_what_is_compared_depends_on_the_microstates():
     usual = list(candidates(ModelSettings(), MOVING))
     assert usual[0] == "none"
-    assert {"pooled on features, c = 4", "density on environment", "density on radial"} <= set(usual)
+    assert {"pooled on features, c = 4", "density on environment (n_radii 4)", "density on radial"} <= set(usual)
     in_a_cell = list(candidates(ModelSettings(), MicrostateKind(2, 2, periodic=(True, True))))
     assert not any("radial" in name for name in in_a_cell)
-    assert "density on environment (numbers both)" in in_a_cell
+    assert "pooled on environment (numbers both), c = 8" in in_a_cell
     assert list(candidates(ModelSettings(), MOVING, ["density"], ["features+radial"])) == [
         "density on features and radial"
     ]

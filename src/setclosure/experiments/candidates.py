@@ -19,6 +19,9 @@ METHODS = ("none", "pooled", "density")
 POOLED_NUMBERS = (2, 4, 8)
 """Numbers of a pooled closure that are tried."""
 
+LEARNED_RADII = 4
+"""Radii of the surroundings for methods that learn a density, whose cost grows with the columns."""
+
 _NOT_TRIED = ("bond_order",)
 """Descriptors that are tried only where they are asked for."""
 
@@ -53,12 +56,13 @@ def candidates(
     ['none', 'pooled on environment, c = 2', 'pooled on environment, c = 4', 'pooled on environment, c = 8']
     """
     wanted = list(dict.fromkeys(methods)) or list(dict.fromkeys((*METHODS, model.method)))
-    described = [_read(text) for text in descriptors] if descriptors else _usual(model, kind)
-    for of_one in described:
+    asked = [_read(text) for text in descriptors]
+    for of_one in asked:
         Descriptors([read_part("descriptor", part) for part in of_one], kind)
     found: dict[str, ModelSettings] = {}
     for method in wanted:
         preset = get_method(method)
+        described = asked or _usual(model, kind, preset.decoder is not None)
         base = model.model_dump(mode="json")
         use_method(base, method)
         if preset.encoder is None:
@@ -80,11 +84,13 @@ def candidates(
     return found
 
 
-def _usual(model: ModelSettings, kind: MicrostateKind) -> list[list[Any]]:
+def _usual(model: ModelSettings, kind: MicrostateKind, learned: bool) -> list[list[Any]]:
     """List the descriptors of the configuration, and all that can describe the microstates by their defaults."""
     options: list[list[Any]] = [["features"]]
-    options += [[name] for name in names("descriptor") if name != "features" and name not in _NOT_TRIED]
-    if kind.n_species > 1:
+    others = [name for name in names("descriptor") if name not in ("features", "environment", *_NOT_TRIED)]
+    options += [[{"name": "environment", "n_radii": LEARNED_RADII}] if learned else ["environment"]]
+    options += [[name] for name in others]
+    if kind.n_species > 1 and not learned:
         options.append([{"name": "environment", "numbers": "both"}])
     own = [part.model_dump(mode="json") for part in model.descriptors]
     if own != [read_part("descriptor", "features").model_dump(mode="json")]:
