@@ -69,3 +69,7 @@ class TrainingError(SetclosureError):
 
 class SetclosureWarning(UserWarning):
     """A warning of something that does not stop the work and that the user should know."""
+
+
+class SkillWarning(SetclosureWarning):
+    """A model that was fitted does not pay: a naive prediction is better, or it has learned nothing."""

@@ -73,8 +73,16 @@ class Rollouts:
         return [p.mean(axis=0) for p in self.predicted]
 
 
-def roll_out(model: ClosureModel, data: TrajectoryDataset, samples: int | None = None) -> Rollouts:
-    """Predict every usable trajectory from its first frame, over its own times and with its own context.
+def roll_out(
+    model: ClosureModel,
+    data: TrajectoryDataset,
+    samples: int | None = None,
+    *,
+    trajectories: Array | None = None,
+    known_start: bool = False,
+    check: bool = True,
+) -> Rollouts:
+    """Predict trajectories from their first frames, each over its own times and with its own context.
 
     Parameters
     ----------
@@ -84,8 +92,14 @@ def roll_out(model: ClosureModel, data: TrajectoryDataset, samples: int | None =
         A test.
     samples : int, optional
         Paths of each start; :data:`N_SAMPLES` for a stochastic model by default, else one.
+    trajectories : array, optional
+        The trajectories; all usable ones by default.
+    known_start : bool
+        Whether the observables of the first frames are those of the data, also where the model could compute them.
+    check : bool
+        Whether the starts are compared with the training range.
     """
-    usable = data.usable
+    usable = data.usable if trajectories is None else trajectories
     times = [data.times(int(i)) for i in usable]
     truth, context = data.observables(usable), [data.context(int(i)) for i in usable]
     R = (samples or N_SAMPLES) if model.parts.dynamics.stochastic else 1
@@ -103,7 +117,8 @@ def roll_out(model: ClosureModel, data: TrajectoryDataset, samples: int | None =
             times=times[members[0]],
             context=np.stack([context[m] for m in members]) if data.context_names else None,
             samples=R,
-            observables=None if model.can_observe else np.stack([truth[m][0] for m in members]),
+            observables=None if model.can_observe and not known_start else np.stack([truth[m][0] for m in members]),
+            check=check,
         )
         worst = given.worst()
         for k, m in enumerate(members):
@@ -151,7 +166,7 @@ def evaluate(
     dynamics = model.parts.dynamics
     seen = model.facts.observable_map
     training: Range = (seen.inverse(_observed(model, dynamics.low)), seen.inverse(_observed(model, dynamics.high)))
-    scale = _scale(model) if len(data.observable_names) > 1 else np.ones(1)
+    scale = error_scale(model)
     errors = relative_errors([z[1:] for z in rollouts.truth], [z[1:] for z in rollouts.mean])
     simple: dict[str, list[Array]] = {name: [] for name in NAIVE}
     for times, truth, context in zip(rollouts.times, rollouts.truth, rollouts.context, strict=True):
@@ -204,8 +219,10 @@ def _observed(model: ClosureModel, buffer: object) -> Array:
     return np.asarray(buffer[:n].double().numpy())  # type: ignore[index]
 
 
-def _scale(model: ClosureModel) -> Array:
-    """Give the training standard deviations of the observables, ``(o,)``."""
+def error_scale(model: ClosureModel) -> Array:
+    """Give the units of errors, ``(o,)``: one for a single observable, of several their training deviations."""
+    if len(model.facts.observable_names) == 1:
+        return np.ones(1)
     seen, scale = model.facts.observable_map, _observed(model, model.parts.dynamics.scale)
     return np.array([s if f == "none" else sd for s, f, sd in zip(scale, seen.transforms, seen.spreads, strict=True)])
 

@@ -44,9 +44,9 @@ class NaivePredictions:
         self._fitted: dict[bytes, tuple[Array, Array]] = {}
 
     @classmethod
-    def of(cls, data: TrajectoryDataset) -> NaivePredictions:
-        """Fit them to the usable trajectories of a data set."""
-        usable = data.usable
+    def of(cls, data: TrajectoryDataset, trajectories: Array | None = None) -> NaivePredictions:
+        """Fit them to some trajectories of a data set, by default to all that can be used."""
+        usable = data.usable if trajectories is None else trajectories
         return cls(
             [data.times(int(i)) for i in usable], data.observables(usable), [data.context(int(i)) for i in usable]
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +15,8 @@ from setclosure.decoders.base import DecoderConfig
 from setclosure.descriptors.base import DescriptorConfig
 from setclosure.dynamics.base import DynamicsConfig
 from setclosure.encoders.base import EncoderConfig
-from setclosure.errors import ModelError
+from setclosure.errors import ModelError, SkillWarning
+from setclosure.fit.judging import judge, warnings_of
 from setclosure.fit.settings import FitSettings
 from setclosure.fit.training import Training
 from setclosure.model.closure_model import ClosureModel
@@ -25,6 +28,8 @@ from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.sets.microstates import MicrostateBatch
 from setclosure.sets.symmetry import ShortSymmetry
 from setclosure.trajectories.dataset import TrajectoryDataset
+
+_log = logging.getLogger(__name__)
 
 Part = Mapping[str, Any] | str | None
 """A part as in a configuration: its options with a ``name``, or the name alone."""
@@ -187,6 +192,12 @@ class ClosureEstimator:
             If ``folder`` holds a fit and ``resume`` is false, or a fit of other data or another configuration.
         TrainingError
             If the loss is not finite, or no two frames follow each other.
+
+        Warns
+        -----
+        SkillWarning
+            If the model is worse than a naive prediction on its validation trajectories, or has learned nothing of the
+            next frame. The numbers are kept as :attr:`ClosureModel.skill`.
         """
         for name, given in (("data", data), ("validation", data if validation is None else validation)):
             if not isinstance(given, TrajectoryDataset):
@@ -204,7 +215,12 @@ class ClosureEstimator:
             function = None if observable is None else as_observable(observable, data.layout.observable_names)
             work = Training(self.settings, self.training, data, validation, int(seed), place, resume, reuse, function)
             parts, history = work.run()
-        return ClosureModel(work.model, parts, observable=observable, history=history, seconds=work.seconds)
+            model = ClosureModel(work.model, parts, observable=observable, history=history, seconds=work.seconds)
+            model.skill = judge(model, work.training, work.validation)
+        _log.info("%s", model.skill)
+        for warning in warnings_of(model, self.training.stage_two):
+            warnings.warn(warning, SkillWarning, stacklevel=2)
+        return model
 
 
 def _words(symmetry: ShortSymmetry | SymmetrySettings) -> str:

@@ -19,6 +19,7 @@ from setclosure.model.files import ModelFile, read_model, write_model
 from setclosure.model.parts import ModelParts
 from setclosure.model.prediction import Prediction, worst_of
 from setclosure.model.range_check import RangeCheck
+from setclosure.model.skill import Skill
 from setclosure.model.specification import ModelSettings
 from setclosure.observables.registered import Observable, as_observable, get_observable, require_no_padding
 from setclosure.seeds import torch_stream
@@ -69,9 +70,12 @@ class ClosureModel:
         observable: Callable[[MicrostateBatch], Any] | None = None,
         history: History | None = None,
         seconds: dict[str, float] | None = None,
+        skill: Skill | None = None,
     ) -> None:
         self.settings, self.parts = settings, parts.eval().requires_grad_(False)
         self.history, self.seconds = history or {}, seconds or {}
+        self.skill = skill
+        """The errors in validation, beside those of naive predictions; None where the model was not judged."""
         self._observable, self._padding_tried = observable, False
 
     def __repr__(self) -> str:
@@ -85,8 +89,14 @@ class ClosureModel:
             f"  predicts {', '.join(facts.observable_names)}{context}, every {facts.time_step:g}{unit}, "
             f"{'with' if self.parts.dynamics.stochastic else 'without'} noise\n"
             f"  reads particles{species} with features "
-            f"{', '.join(facts.kind.features.names)}"
+            f"{', '.join(facts.kind.features.names)}{self._described}"
+            + ("" if self.skill is None else f"\n  skill {self.skill.value:.2f} in validation")
         )
+
+    @property
+    def _described(self) -> str:
+        parts = self.parts.describe
+        return "" if parts.plain else f", described by {', '.join(part.part_name for part in parts.parts)}"
 
     @property
     def facts(self) -> ModelFacts:
@@ -288,7 +298,8 @@ class ClosureModel:
             If the folder may not be written or the disk is full.
         """
         write_model(
-            Path(path), ModelFile(self.settings, self.facts, self.parts.state_dict(), self.history, self.seconds)
+            Path(path),
+            ModelFile(self.settings, self.facts, self.parts.state_dict(), self.history, self.seconds, self.skill),
         )
 
     @classmethod
@@ -308,7 +319,14 @@ class ClosureModel:
             If the folder holds no model, a model of another schema, or a damaged one.
         """
         stored, parts = read_model(Path(path))
-        return cls(stored.settings, parts, observable=observable, history=stored.history, seconds=stored.seconds)
+        return cls(
+            stored.settings,
+            parts,
+            observable=observable,
+            history=stored.history,
+            seconds=stored.seconds,
+            skill=stored.skill,
+        )
 
     # ── within ────────────────────────────────────────────────────────────────────────────────────────────────
 

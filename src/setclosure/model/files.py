@@ -14,6 +14,7 @@ from setclosure.errors import DamagedFileError, ModelError, SchemaVersionError
 from setclosure.files import read_json, reading_errors, sha256, write_bytes, write_json
 from setclosure.model.facts import ModelFacts
 from setclosure.model.parts import ModelParts
+from setclosure.model.skill import Skill
 from setclosure.model.specification import ModelSettings
 from setclosure.provenance import provenance, writer
 
@@ -35,6 +36,8 @@ class ModelFile:
         Weights and statistics by name.
     history, seconds : dict
         Losses of the training, and seconds of its steps.
+    skill : Skill or None
+        The errors in validation beside naive predictions; None where the model was not judged.
     """
 
     settings: ModelSettings
@@ -42,6 +45,7 @@ class ModelFile:
     weights: dict[str, torch.Tensor]
     history: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    skill: Skill | None = None
 
 
 def write_model(folder: Path, model: ModelFile) -> None:
@@ -63,6 +67,7 @@ def write_model(folder: Path, model: ModelFile) -> None:
             "schema": SCHEMA,
             "settings": model.settings.model_dump(mode="json"),
             "facts": model.facts.to_json(),
+            "skill": None if model.skill is None else model.skill.to_json(),
             "weights_sha256": sha256(weights),
             "provenance": provenance(),
         },
@@ -106,12 +111,13 @@ def _read(folder: Path) -> tuple[ModelFile, ModelParts]:
             f"{version('setclosure')} reads version {SCHEMA}. "
             "Install the version of setclosure that wrote it, or train again."
         )
-    missing = [key for key in ("settings", "facts", "weights_sha256") if key not in found]
+    missing = [key for key in ("settings", "facts", "skill", "weights_sha256") if key not in found]
     if missing:
         raise DamagedFileError(f"{manifest} lacks {', '.join(missing)}; restore it from a copy or train again.")
     try:
         facts = ModelFacts.from_json(found["facts"])
-    except (KeyError, TypeError, ValueError, ModelError) as error:
+        skill = None if found["skill"] is None else Skill.from_json(found["skill"])
+    except (AttributeError, KeyError, TypeError, ValueError, ModelError) as error:
         raise DamagedFileError(
             f"{manifest} was changed: its facts cannot be read ({error!r}). Restore it from a copy or train again."
         ) from error
@@ -131,7 +137,7 @@ def _read(folder: Path) -> tuple[ModelFile, ModelParts]:
         ) from error
     _check_tensors(tensors, parts.state_dict(), weights)
     parts.load_state_dict(tensors)
-    return ModelFile(settings, facts, tensors, *_read_history(folder / "history.json")), parts
+    return ModelFile(settings, facts, tensors, *_read_history(folder / "history.json"), skill), parts
 
 
 def _read_history(path: Path) -> tuple[dict[str, list[dict[str, float]]], dict[str, float]]:
