@@ -12,7 +12,7 @@ from setclosure.fit.rollout_error import rollout_error
 from setclosure.fit.sampling import Steps
 from setclosure.fit.settings import StageOneSettings, StageTwoSettings, TrainerSettings
 from setclosure.fit.stage_two import StageTwo, train_dynamics
-from setclosure.fit.trainer import Stage, train
+from setclosure.fit.trainer import Stage, kept_epoch, train
 from setclosure.seeds import seeded
 
 CPU = TrainerSettings(accelerator="cpu")
@@ -82,14 +82,17 @@ def learned(folder, resume=False, horizons=(1, 4), **options):
     history = train_dynamics(
         dynamics, growing(), validation, StageTwoSettings(**settings | options), 0, folder, CPU, resume
     )
-    return dynamics, history, rollout_error(dynamics, validation)
+    return dynamics, history, rollout_error(dynamics, validation)[0]
 
 
 def test_stage_two_keeps_the_weights_whose_validation_rollouts_are_best(tmp_path):
     _, history, error = learned(tmp_path / "best")
     errors = [row["rollout_error"] for row in history]
     assert errors[0] < errors[-1]
-    assert error == min(errors)
+    kept = kept_epoch(history, "rollout_error")
+    assert error == errors[kept]
+    assert error <= min(errors) + history[int(np.argmin(errors))]["rollout_error_uncertainty"]
+    assert kept < len(history) - 1
     assert learned(tmp_path / "last", keep="last")[2] == errors[-1]
     assert len(learned(tmp_path / "patient", patience=1)[1]) == int(np.argmin(errors)) + 2
 

@@ -258,7 +258,8 @@ small().fit(TrajectoryDataset.open(sys.argv[1]), progress=sys.argv[2] == "progre
 def test_without_progress_nothing_is_printed(tmp_path, shown):
     """In a process of its own, so that what Lightning and torch print themselves is seen."""
     own_data(tmp_path / "data.zarr", observables="extension")
-    arguments = [sys.executable, "-W", "ignore::UserWarning", "-c", SCRIPT, str(tmp_path / "data.zarr"), "progress" if shown else "none"]
+    asked = "progress" if shown else "none"
+    arguments = [sys.executable, "-W", "ignore::UserWarning", "-c", SCRIPT, str(tmp_path / "data.zarr"), asked]
     root = Path(__file__).parents[2]
     done = subprocess.run(arguments, capture_output=True, text=True, cwd=root, timeout=300, check=True)
     assert done.stdout == ""

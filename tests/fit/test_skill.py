@@ -9,6 +9,8 @@ import pytest
 
 from setclosure.errors import SkillWarning
 from setclosure.fit.estimator import ClosureEstimator
+from setclosure.fit.judging import warnings_of
+from setclosure.fit.settings import StageTwoSettings
 from setclosure.model.closure_model import ClosureModel
 from setclosure.model.skill import Skill
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -50,11 +52,13 @@ def test_a_model_that_is_worse_than_naive_is_warned_of_in_words(tmp_path):
 
 
 def test_a_drift_that_has_learned_nothing_is_named(tmp_path):
-    rng = np.random.default_rng(0)
-    z = np.cumsum(rng.normal(size=(8, 12)), axis=1)
-    data = TrajectoryDataset.from_arrays(tmp_path / "a.zarr", rng.normal(size=(8, 12, 9, 1)), z, times=range(12))
-    with pytest.warns(SkillWarning, match=r"learned nothing of the next frame: its validation loss is .*: auto"):
-        fitted(data, steps=200)
+    model = fitted(decays(tmp_path / "a.zarr", 30, 0))
+    assert warnings_of(model, StageTwoSettings()) == []
+    rows = [{"validation_loss": loss, "rollout_error": error} for loss, error in ((0.9, 2.0), (1.1, 1.0))]
+    model.history["stage_two"] = rows
+    (said,) = warnings_of(model, StageTwoSettings())
+    assert "its validation loss is 1.1, where 1 is no change at all" in said
+    assert "horizons: auto" in said
 
 
 def test_several_observables_count_alike_in_units_of_their_spread(tmp_path):

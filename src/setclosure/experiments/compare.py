@@ -19,6 +19,7 @@ from setclosure.experiments.study import Datasets, Study
 from setclosure.files import read_json, sha256, write_json, write_text
 from setclosure.fit.estimator import ClosureEstimator
 from setclosure.fit.settings import FitSettings
+from setclosure.fit.trainer import kept_row
 from setclosure.model.facts import ModelFacts
 from setclosure.model.specification import ModelSettings
 from setclosure.progress import progress
@@ -168,10 +169,10 @@ class _Work:
         except (ModelError, MicrostateError, ConfigurationError) as error:
             warnings.warn(f"candidate '{name}' is left out: {error}", SetclosureWarning, stacklevel=2)
             return None
-        least = min(row["rollout_error"] for row in trained.history["stage_two"])
+        kept = kept_row(trained.history["stage_two"], "rollout_error", self.training.stage_two)
         numbers = trained.parts.autoencoder.closure_dim
         settings = trained.settings.model_dump(mode="json")
-        result = Result(name, settings, least, numbers, time.perf_counter() - start)
+        result = Result(name, settings, kept["rollout_error"], numbers, time.perf_counter() - start)
         write_json(folder / "result.json", vars(result))
         return result
 

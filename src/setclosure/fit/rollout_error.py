@@ -19,7 +19,7 @@ SAMPLES = 8
 """The number of rollouts of stochastic dynamics from each first frame."""
 
 
-def rollout_error(dynamics: Dynamics, validation: Macrostates) -> float:
+def rollout_error(dynamics: Dynamics, validation: Macrostates) -> tuple[float, float]:
     """Give the error of the observables in rollouts from the first frames of the validation trajectories.
 
     Each trajectory is predicted over its own times, with its own context. Observables are in units of their standard
@@ -34,9 +34,9 @@ def rollout_error(dynamics: Dynamics, validation: Macrostates) -> float:
 
     Returns
     -------
-    float
-        The root mean square error over all predicted frames, of deterministic dynamics. Of stochastic dynamics, the
-        continuous ranked probability score, which is smallest in the mean for the true distribution: its unbiased
+    (float, float)
+        The error and its standard error, from the differences of the validation trajectories. Of deterministic dynamics
+        the error is the root mean square over all predicted frames. Of stochastic dynamics it is the continuous ranked probability score, which is smallest in the mean for the true distribution: its unbiased
         estimate from :data:`SAMPLES` rollouts, always with the same noise. Zero if no trajectory has a second frame.
 
     Examples
@@ -48,7 +48,7 @@ def rollout_error(dynamics: Dynamics, validation: Macrostates) -> float:
     >>> dynamics = ODEConfig(drift={"hidden": []}).build(dim=1, n_observables=1)
     >>> _ = [torch.nn.init.zeros_(parameter) for parameter in dynamics.parameters()]
     >>> rollout_error(dynamics, still)
-    0.0
+    (0.0, 0.0)
     """
     o = dynamics.n_observables
     scale = dynamics.scale[:o].cpu().double()
@@ -68,8 +68,12 @@ def rollout_error(dynamics: Dynamics, validation: Macrostates) -> float:
         for path, row in zip(paths.cpu().double(), rows, strict=True):
             truth = validation.z[row[1:], :o].double()
             errors.append(float(score(path[:, 1 : len(row)] / scale, truth / scale).mean()))
-    mean = float(np.mean(errors)) if errors else 0.0
-    return mean if dynamics.stochastic else mean**0.5
+    if not errors:
+        return 0.0, 0.0
+    mean, sure = float(np.mean(errors)), float(np.std(errors)) / max(len(errors) - 1, 1) ** 0.5
+    if dynamics.stochastic:
+        return mean, sure
+    return mean**0.5, sure / (2 * mean**0.5) if mean > 0 else 0.0
 
 
 def _together(validation: Macrostates) -> Iterator[list[int]]:

@@ -48,7 +48,8 @@ class StageSettings(Settings):
     keep: Literal["best", "last"] = Field(
         "best",
         description="Weights at the end: those of the best epoch, by the validation loss in stage one and by the error "
-        "of validation rollouts in stage two, or those of the last epoch.",
+        "of validation rollouts in stage two (the last epoch within one "
+        "standard error of the best), or those of the last epoch.",
     )
 
 

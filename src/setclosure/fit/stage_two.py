@@ -14,7 +14,7 @@ from setclosure.fit.macrostates import Macrostates
 from setclosure.fit.rollout_error import rollout_error
 from setclosure.fit.sampling import Steps, WindowBatches, Windows
 from setclosure.fit.settings import StageTwoSettings, TrainerSettings
-from setclosure.fit.trainer import History, Stage, train
+from setclosure.fit.trainer import UNCERTAINTY, History, Stage, train
 
 VALIDATION_PAIRS = 16384
 """The number of pairs of frames over which the validation loss is the mean."""
@@ -48,8 +48,9 @@ class StageTwo(Stage):
         return self._loss(batch)
 
     def measures(self) -> dict[str, float]:
-        """Give the error of validation rollouts, as ``rollout_error``."""
-        return {"rollout_error": rollout_error(self.dynamics, self.validation)}
+        """Give the error of validation rollouts, as ``rollout_error``, and its standard error."""
+        error, sure = rollout_error(self.dynamics, self.validation)
+        return {"rollout_error": error, f"rollout_error{UNCERTAINTY}": sure}
 
     def _loss(self, batch: Windows) -> Tensor:
         return torch.stack([self.dynamics.loss(*window).mean() for window in batch]).mean()

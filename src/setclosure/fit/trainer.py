@@ -27,6 +27,10 @@ History = list[dict[str, float]]
 """The losses of a stage, a row for each epoch."""
 
 
+UNCERTAINTY = "_uncertainty"
+"""The ending of the key of the history that has the standard error of a score."""
+
+
 class Stage(LightningModule):
     """The base of the stages, which has AdamW with warm-up and a cosine schedule.
 
@@ -130,7 +134,7 @@ class _Recorder(Callback):
                 "gradient_clip; the newest checkpoint is from before."
             )
         self.rows.append(row)
-        if self.settings.keep == "best" and self._epochs_since_best() == 0:
+        if self.settings.keep == "best" and kept_epoch(self.rows, self.score) == len(self.rows) - 1:
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in pl_module.state_dict().items()}
         self.advance(trainer.global_step, self._said())
         trainer.should_stop = trainer.should_stop or self.exhausted
@@ -252,9 +256,32 @@ def train(
     return recorder.rows
 
 
+def kept_epoch(history: History, score: str) -> int:
+    """Say which epoch's weights are kept: the last whose score is the least so far, or within its uncertainty of it.
+
+    An epoch that is best by chance, of a training that goes on to learn, is then not preferred to what comes after.
+
+    Examples
+    --------
+    >>> kept_epoch([{"error": 0.30}, {"error": 0.10}, {"error": 0.11}], "error")
+    1
+    >>> rows = [{"error": error, "error_uncertainty": 0.02} for error in (0.30, 0.10, 0.11, 0.15)]
+    >>> kept_epoch(rows, "error")
+    2
+    """
+    least, limit, kept = math.inf, math.inf, 0
+    for epoch, row in enumerate(history):
+        if row[score] < least:
+            least = row[score]
+            limit = least + row.get(f"{score}{UNCERTAINTY}", 0.0)
+        if row[score] <= limit:
+            kept = epoch
+    return kept
+
+
 def kept_row(history: History, score: str, settings: StageSettings) -> dict[str, float]:
     """Give the row of the history that belongs to the weights that were kept."""
-    return min(history, key=lambda row: row[score]) if settings.keep == "best" else history[-1]
+    return history[kept_epoch(history, score)] if settings.keep == "best" else history[-1]
 
 
 def require_devices(settings: TrainerSettings) -> None:

@@ -72,9 +72,9 @@ class Skill:
         return (
             "the model is worse than the best naive prediction on its validation trajectories: RMSE "
             f"{self.rmse[MODEL]:.3g} against {self.rmse[self.best_naive]:.3g} of the {self.best_naive} (skill "
-            f"{self.value:.2f}). Do not use it as it is. 'setclosure compare' tries closures and descriptors; a context "
-            "that decides the future and is not given, too few trajectories, or noise may be the reason. The page "
-            f"'{PAGE}' of the documentation goes through the causes."
+            f"{self.value:.2f}). Do not use it as it is. 'setclosure compare' tries closures and descriptors; a "
+            "context that decides the future and is not given, too few trajectories, or noise may be the reason. The "
+            f"page '{PAGE}' of the documentation goes through the causes."
         )
 
     def to_json(self) -> dict[str, Any]:
