@@ -127,6 +127,7 @@ def test_parts_of_the_library_are_known_in_a_new_process(kind):
     code = f"from setclosure.registry import find, names; print([n for n in names({kind!r}) if find({kind!r}, n)])"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     one = {
+        "descriptor": "environment",
         "encoder": "deep_set",
         "decoder": "spline_flow",
         "reconstruction": "distribution",

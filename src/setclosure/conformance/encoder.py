@@ -67,14 +67,14 @@ def check_encoder(config: EncoderConfig, kinds: Sequence[MicrostateKind] | None 
     }
     if config.trained:
         checks["every parameter has a finite gradient"] = _Tried.gradients
-    if not (config.joint or config.ordered):
-        checks["one map serves all species, and each has a row of its own"] = _Tried.species
     if not config.ordered:
         checks |= {
             "the order of the particles changes nothing": _Tried.order,
             "padding changes nothing, whatever stands in its places": _Tried.padding,
             "an empty microstate has a finite closure, and finite gradients": _Tried.empty,
         }
+    if not (config.joint or config.ordered):
+        checks["one map serves all species, and each has a row of its own"] = _Tried.species
     if not config.ordered and not config.raw:
         checks["a particle of twice the weight is two particles"] = _Tried.weights
     if not config.raw:

@@ -40,7 +40,7 @@ class EnvironmentConfig(DescriptorConfig):
     Examples
     --------
     >>> pair = MicrostateBatch.from_arrays([[[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]]])
-    >>> EnvironmentConfig(radii=(2.0,)).describe(pair)[0, :, 0].tolist()
+    >>> EnvironmentConfig(radii=(2.0,)).describe(pair)[0, :, 0].round(3).tolist()
     [1.0, 1.0, 0.0]
     """
 

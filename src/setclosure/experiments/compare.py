@@ -29,10 +29,10 @@ STEPS = {"stage_one": 600, "stage_two": 1500}
 """The most steps of each stage that a candidate is trained for."""
 
 EPOCHS = 10
-"""How often a candidate is judged in each stage."""
+"""A candidate is judged so often in each stage."""
 
 LONG = 3
-"""So many of the best candidates are trained again, over longer horizons."""
+"""The number of the best candidates that are trained again, over longer horizons."""
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,9 @@ def spread_and_spacing(batch: MicrostateBatch) -> tuple[Array, Array]:
 def automatic(batch: MicrostateBatch) -> tuple[float, ...]:
     """Choose ε for each feature from the distance of neighbours in training microstates.
 
+    With more than two features ε is smaller by √(2/d), because the noise of q_X has d components: as far as it moves a
+    point, it then stays within the distance of neighbours.
+
     Raises
     ------
     ModelError
@@ -84,7 +87,8 @@ def automatic(batch: MicrostateBatch) -> tuple[float, ...]:
             "bandwidth 'auto' needs distances of neighbours, and the training microstates have none: most particles "
             "lie on another one, or are alone. Give bandwidth a number in the units of the features."
         )
-    return tuple(float(f"{OF_NEIGHBOURS * s:.3g}") for s in spacing)
+    share = OF_NEIGHBOURS * min(1.0, math.sqrt(2.0 / len(spacing)))
+    return tuple(float(f"{share * s:.3g}") for s in spacing)
 
 
 def compare(batch: MicrostateBatch, bandwidth: float | tuple[float, ...]) -> None:

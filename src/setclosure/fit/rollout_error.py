@@ -36,8 +36,9 @@ def rollout_error(dynamics: Dynamics, validation: Macrostates) -> tuple[float, f
     -------
     (float, float)
         The error and its standard error, from the differences of the validation trajectories. Of deterministic dynamics
-        the error is the root mean square over all predicted frames. Of stochastic dynamics it is the continuous ranked probability score, which is smallest in the mean for the true distribution: its unbiased
-        estimate from :data:`SAMPLES` rollouts, always with the same noise. Zero if no trajectory has a second frame.
+        the error is the root mean square over all predicted frames. Of stochastic dynamics it is the continuous ranked
+        probability score, which is smallest in the mean for the true distribution: its unbiased estimate from
+        :data:`SAMPLES` rollouts, always with the same noise. Zero if no trajectory has a second frame.
 
     Examples
     --------
