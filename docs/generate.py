@@ -31,12 +31,11 @@ from setclosure.experiments.own_data import DataSettings, DataSource
 from setclosure.experiments.study import Study
 from setclosure.files import read_json
 from setclosure.model.methods import get_method, method_names
-from setclosure.paper.reproduction.catalogue import EXHIBITS
-from setclosure.paper.reproduction.exhibits import SCALES
 from setclosure.parts import PartConfig
 from setclosure.reconstruction.base import ReconstructionConfig
 from setclosure.registry import find, names
 from setclosure.simulate.simulator import SimulatorConfig
+from setclosure.tables.exhibits import SCALES, known_exhibits
 from setclosure.trajectories.readers.base import ReaderConfig
 from setclosure.trajectories.readers.spec import Angle, ContextValue, ImportSpec, ObservableSource, Species, Windows
 
@@ -386,7 +385,7 @@ def _at_scale(path: Path, scale: str, folder: Path) -> str:
     facts = content["provenance"]
     seeds = f"Training seeds: {', '.join(map(str, facts['seeds']))}. " if facts["seeds"] else ""
     notes = [*content["notes"], f"Scale: {scale}. {seeds}{_provenance(facts)}"]
-    return "\n".join([_table(head, rows), "", *_picture(path, EXHIBITS[name].title, folder), *notes, ""])
+    return "\n".join([_table(head, rows), "", *_picture(path, known_exhibits()[name].title, folder), *notes, ""])
 
 
 def _scales(results: Path, name: str) -> list[str]:
@@ -407,7 +406,7 @@ def _picture(path: Path, title: str, folder: Path) -> list[str]:
 def reproduction(results: Path, folder: Path) -> str:
     """The status of every table and figure, and each as it was made at the largest scale that was committed."""
     rows, out = [], []
-    for name, exhibit in EXHIBITS.items():
+    for name, exhibit in known_exhibits().items():
         there = _scales(results, name)
         rows.append([f"`{name}`", exhibit.title, ", ".join(there) or "not run yet"])
         if not there or name in SHORT:

@@ -49,6 +49,29 @@ def mixing_ratio_of_points(
     >>> mixing_ratio_of_points([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]], [0, 0, 1], radius=1.5)
     array([[0.33333333, 1.        ]])
     """
+    pairs = pairs_within(points, species, radius, cells)
+    same, other = 2 * pairs[:, [0, 2]], pairs[:, [1, 1]]
+    return np.asarray(other / np.maximum(same + other, 1))
+
+
+def pairs_within(points: Any, species: Any, radius: float, cells: Any = None) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Count pairs of particles within a radius, border included, by their species: AA, AB and BB, ``(B, 3)``.
+
+    Parameters
+    ----------
+    points, species, radius, cells
+        As in :func:`mixing_ratio_of_points`.
+
+    Raises
+    ------
+    MicrostateError
+        As in :func:`mixing_ratio_of_points`.
+
+    Examples
+    --------
+    >>> pairs_within([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]], [0, 0, 1], radius=1.5).tolist()
+    [[1, 1, 0]]
+    """
     p = np.asarray(points, dtype=np.float64)
     if p.ndim != 3 or not 1 <= p.shape[2] <= 3:
         raise MicrostateError(f"a mixing ratio needs points of shape (B, N, d) with d ≤ 3; got {p.shape}.")
@@ -63,8 +86,7 @@ def mixing_ratio_of_points(
     frames, periodic, heights = completed_frames(cells, B, d)
     _require_wide(heights, periodic, radius)
     _count_pairs(x, kinds, frames, np.linalg.inv(frames), periodic, float(radius), pairs)
-    same, other = 2 * pairs[:, [0, 2]], pairs[:, [1, 1]]
-    return np.asarray(other / np.maximum(same + other, 1))
+    return pairs
 
 
 @register("observable", "mixing_ratio", components=("R_AB", "R_BA"))

@@ -14,7 +14,7 @@ import pytest
 from tests.paper.reproduction.test_reproduce import OVERRIDES
 
 from setclosure.errors import TrainingError
-from setclosure.paper.reproduction.pieces import finish_all
+from setclosure.tables.pieces import finish_all
 
 pytestmark = pytest.mark.slow
 

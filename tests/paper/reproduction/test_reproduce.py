@@ -13,8 +13,8 @@ from setclosure.errors import ConfigurationError
 from setclosure.evaluation.table import METRICS
 from setclosure.paper.reproduction import pieces as work
 from setclosure.paper.reproduction.catalogue import EXHIBITS
-from setclosure.paper.reproduction.exhibits import SCALES, Order
-from setclosure.paper.reproduction.reproduce import reproduce
+from setclosure.tables.exhibits import SCALES, Order
+from setclosure.tables.reproduce import reproduce
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from setclosure.errors import ConfigurationError
 from setclosure.evaluation.metrics import mmd, moment_errors
 from setclosure.experiments.configuration import parse_study
 from setclosure.model.closure_model import ClosureModel
-from setclosure.paper.reproduction.reproduce import reproduce
+from setclosure.tables.reproduce import reproduce
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 pytestmark = pytest.mark.slow

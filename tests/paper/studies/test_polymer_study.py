@@ -17,7 +17,7 @@ from setclosure.experiments.report.page import build_report
 from setclosure.paper.images.pixel_sets import HEIGHT, WIDTH
 from setclosure.paper.published_polymers import SPLITS, read_polymers
 from setclosure.paper.reproduction.regression import predict_left_out
-from setclosure.paper.reproduction.reproduce import reproduce
+from setclosure.tables.reproduce import reproduce
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from setclosure.paper.simulators.lammps_library import Lammps
+from setclosure.simulate.lammps_library import Lammps
 
 BOXES = {
     "cubic": ["dimension 3", "boundary p p p", "region box block 1 6 -2 3 0 5", "lattice fcc 0.6 origin 0.1 0.1 0.1"],

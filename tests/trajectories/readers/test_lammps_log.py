@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from setclosure.errors import ReaderError
-from setclosure.paper.simulators.lammps_library import Lammps
+from setclosure.simulate.lammps_library import Lammps
 from setclosure.trajectories.readers.lammps_log import read_thermo
 
 ONE_LINE = """LAMMPS (29 Aug 2024)

@@ -14,8 +14,8 @@ from setclosure.experiments.report.figures import draw_microstate
 from setclosure.experiments.report.load import LoadedRun, load_run
 from setclosure.experiments.report.style import INK, SERIES
 from setclosure.paper.images.pixel_sets import BLACK, HEIGHT, WIDTH, images_of
-from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Table, ours
-from setclosure.paper.reproduction.pieces import Piece, RunPiece
+from setclosure.tables.exhibits import Column, Content, Order, Printed, Row, Table, ours
+from setclosure.tables.pieces import Piece, RunPiece
 from setclosure.trajectories.dataset import TrajectoryDataset
 
 Pictures = Callable[[Any, RunPiece, list[str]], None]

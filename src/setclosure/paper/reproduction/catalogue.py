@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from setclosure.paper.reproduction.bands import Bands, images, snapshots
-from setclosure.paper.reproduction.exhibits import Column, Exhibit, Row, Table, ours
 from setclosure.paper.reproduction.figure4 import Figure4
 from setclosure.paper.reproduction.figure5 import Figure5
 from setclosure.paper.reproduction.figure8 import Figure8
 from setclosure.paper.reproduction.unravelling import Unravelling
+from setclosure.tables.exhibits import Column, Exhibit, Row, Table, ours
 
 PARTICLES = "interacting_particles"
 MIXING = "lennard_jones"

@@ -17,13 +17,13 @@ import numpy as np
 
 from setclosure.errors import SimulationError
 from setclosure.files import read_json, write_arrays, write_json
-from setclosure.paper.reproduction.pieces import digest, locked
 from setclosure.paper.simulators.polymer import FOLDED_EXTENSION, extension
 from setclosure.paper.simulators.polymer_video import PolymerVideo
 from setclosure.processes import available_cores
 from setclosure.progress import progress
 from setclosure.provenance import provenance
 from setclosure.seeds import numpy_stream
+from setclosure.tables.pieces import digest, locked
 
 Array = np.ndarray[Any, Any]
 

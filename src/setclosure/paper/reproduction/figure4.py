@@ -23,14 +23,14 @@ from setclosure.fit.settings import StageOneSettings
 from setclosure.fit.stage_one import Frames, train_autoencoder
 from setclosure.model.autoencoder import Autoencoder
 from setclosure.model.specification import ModelSettings
-from setclosure.paper.reproduction.exhibits import Content, Order, Printed
-from setclosure.paper.reproduction.pieces import digest, locked
 from setclosure.paper.simulators.gaussian_mixtures import GaussianMixtures, MixtureSets
 from setclosure.provenance import provenance
 from setclosure.reconstruction.target_density import TargetDensity
 from setclosure.seeds import seeded
 from setclosure.sets.microstates import MicrostateBatch, MicrostateKind
 from setclosure.settings import Settings
+from setclosure.tables.exhibits import Content, Order, Printed
+from setclosure.tables.pieces import digest, locked
 
 GRID = np.linspace(-1.8, 1.8, 721)
 """The coordinates at which densities are drawn."""

@@ -14,8 +14,8 @@ from setclosure.experiments.report.figures import draw_curves, draw_microstate
 from setclosure.experiments.report.load import load_run
 from setclosure.experiments.report.style import INK, SERIES
 from setclosure.files import read_json
-from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Table, ours
-from setclosure.paper.reproduction.pieces import RunPiece
+from setclosure.tables.exhibits import Column, Content, Order, Printed, Row, Table, ours
+from setclosure.tables.pieces import RunPiece
 
 COMPARED = ("density", "ae-aug")
 """Methods whose predictions from renumbered particles are compared; the second one sees the order of particles."""

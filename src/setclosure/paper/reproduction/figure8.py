@@ -12,8 +12,8 @@ from setclosure.experiments.pipeline import MADE, is_simulated
 from setclosure.experiments.study import SimulationStudy
 from setclosure.files import read_json
 from setclosure.paper.reproduction.bands import draw_image, longest_chain, shown_frames
-from setclosure.paper.reproduction.exhibits import Content, Order, Printed
-from setclosure.paper.reproduction.pieces import data_folder, make_data
+from setclosure.tables.exhibits import Content, Order, Printed
+from setclosure.tables.pieces import data_folder, make_data
 
 N_FRAMES = 11
 """So many frames are shown."""

@@ -22,11 +22,11 @@ from setclosure.model.closure_model import ClosureModel
 from setclosure.paper.images.pixel_sets import pixel_sets
 from setclosure.paper.images.render import render
 from setclosure.paper.reproduction.chains import LAG, ChainsPiece
-from setclosure.paper.reproduction.exhibits import Column, Content, Order, Printed, Row, Scale, Table, Values, ours
-from setclosure.paper.reproduction.pieces import Piece, RunPiece
 from setclosure.paper.reproduction.regression import explained, predict_left_out
 from setclosure.paper.simulators.polymer import extension, slowest_mode
 from setclosure.paper.studies.polymer import PolymerStudy
+from setclosure.tables.exhibits import Column, Content, Order, Printed, Row, Scale, Table, Values, ours
+from setclosure.tables.pieces import Piece, RunPiece
 
 Array = np.ndarray[Any, Any]
 

@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 
 from setclosure.errors import SimulationError
 from setclosure.observables.mixing_ratio import mixing_ratio_of_points
-from setclosure.paper.simulators.lammps_library import Lammps
 from setclosure.registry import register
 from setclosure.sets.features import Features
+from setclosure.simulate.lammps_library import Lammps
 from setclosure.simulate.simulator import SimulatorConfig
 from setclosure.trajectories.layout import Array, Layout, Trajectory
 

@@ -14,8 +14,8 @@ import numpy as np
 from setclosure.evaluation.scores import distribution_metrics
 from setclosure.experiments.study import REPEAT, SimulationStudy
 from setclosure.files import read_json, write_json
-from setclosure.paper.reproduction.pieces import data_folder, make_data
 from setclosure.provenance import provenance
+from setclosure.tables.pieces import data_folder, make_data
 
 TRUTH = "truth"
 """The name of the row."""

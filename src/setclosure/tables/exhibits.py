@@ -19,8 +19,12 @@ from setclosure.experiments.configuration import (
 )
 from setclosure.experiments.pipeline import require_simulated
 from setclosure.experiments.study import SimulationStudy
-from setclosure.paper.reproduction.pieces import Piece, RunPiece
-from setclosure.paper.reproduction.truth import TRUTH, TruthPiece
+from setclosure.registry import installed
+from setclosure.tables.pieces import Piece, RunPiece
+from setclosure.tables.truth import TRUTH, TruthPiece
+
+GROUP = "setclosure.exhibits"
+"""Entry points of this group name dictionaries of exhibits by name."""
 
 Scale = str
 SCALES = ("demo", "laptop", "paper")
@@ -112,6 +116,14 @@ class Exhibit(Protocol):
     def show(self, order: Order) -> Content:
         """Make numbers and picture from finished pieces."""
         ...
+
+
+def known_exhibits() -> dict[str, Exhibit]:
+    """List all tables and figures by name, those of installed packages included (entry points of :data:`GROUP`)."""
+    found: dict[str, Exhibit] = {}
+    for _, exhibits in sorted(installed(GROUP), key=lambda pair: pair[0] == "exam"):
+        found |= exhibits
+    return found
 
 
 def ours(method: str) -> str:

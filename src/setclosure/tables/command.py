@@ -29,8 +29,8 @@ def reproduce(
     set_: Set = None,
     list_: Annotated[bool, typer.Option("--list", help="Show what there is to reproduce.")] = False,
 ) -> None:
-    """Make a table or figure of the paper from nothing; what is there already is used, and a killed run goes on."""
-    from setclosure.paper.reproduction.reproduce import reproduce as make
+    """Make a table or figure from nothing; what is there already is used, and a killed run goes on."""
+    from setclosure.tables.reproduce import reproduce as make
 
     if list_ or name is None:
         standard_output().print(list_exhibits())
@@ -43,12 +43,12 @@ def reproduce(
 
 def list_exhibits() -> Table:
     """List the names of all tables and figures."""
-    from setclosure.paper.reproduction.catalogue import EXHIBITS
+    from setclosure.tables.exhibits import known_exhibits
 
     table = Table(title="setclosure reproduce NAME [--scale demo|laptop|paper]", title_justify="left")
     table.add_column("name")
     table.add_column("what")
-    for name, exhibit in EXHIBITS.items():
+    for name, exhibit in known_exhibits().items():
         table.add_row(name, exhibit.title)
     return table
 

@@ -1,4 +1,4 @@
-"""Make one table or figure of the paper from nothing, and write it as JSON, Markdown and pictures."""
+"""Make one table or figure from nothing, and write it as JSON, Markdown and pictures."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from matplotlib.figure import Figure
 from setclosure.errors import ConfigurationError
 from setclosure.experiments.report.figures import STYLE
 from setclosure.files import write_bytes, write_json, write_text
-from setclosure.paper.reproduction.catalogue import EXHIBITS
-from setclosure.paper.reproduction.exhibits import SCALES, Content, Exhibit, Order, Printed
-from setclosure.paper.reproduction.markdown import markdown
-from setclosure.paper.reproduction.pieces import Piece, finish_all
 from setclosure.provenance import provenance
+from setclosure.tables.exhibits import SCALES, Content, Exhibit, Order, Printed, known_exhibits
+from setclosure.tables.markdown import markdown
+from setclosure.tables.pieces import Piece, finish_all
 
 
 def reproduce(
@@ -35,7 +34,7 @@ def reproduce(
     Parameters
     ----------
     name : str
-        A key of :data:`EXHIBITS`.
+        A name among :func:`~setclosure.tables.exhibits.known_exhibits`.
     scale : {"demo", "laptop", "paper"}
         Which of the study's configurations is the base.
     seeds : tuple of int, optional
@@ -59,13 +58,14 @@ def reproduce(
     ConfigurationError
         If there is no such exhibit or scale, or an override does not fit.
     """
-    if name not in EXHIBITS:
-        raise ConfigurationError(f"there is no '{name}' to reproduce; known: {', '.join(EXHIBITS)}.")
+    known = known_exhibits()
+    if name not in known:
+        raise ConfigurationError(f"there is no '{name}' to reproduce; known: {', '.join(known)}.")
     if scale not in SCALES:
         raise ConfigurationError(f"there is no scale '{scale}'; known: {', '.join(SCALES)}.")
     if seeds is not None and len(set(seeds)) < max(1, len(seeds)):
         raise ConfigurationError("seeds must be given and differ: the same seed gives the same numbers.")
-    exhibit, order = EXHIBITS[name], Order(scale, seeds, Path(work) / scale, tuple(overrides))
+    exhibit, order = known[name], Order(scale, seeds, Path(work) / scale, tuple(overrides))
     pieces = exhibit.pieces(order)
     finish_all(pieces, jobs, f"reproduce {name}")
     with rc_context(STYLE):
