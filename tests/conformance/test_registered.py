@@ -21,6 +21,9 @@ ON_FILES = {
 CHAIN = {"n_beads": 12, "n_frames": 4, "lead_frames": 2}
 SMALL = {
     "simulator": {
+        "flocking": {"n_particles": 20, "n_frames": 4},
+        "noisy_decay": {"n_frames": 4},
+        "phase_separation": {"n_particles": 40, "side": 8.0, "n_frames": 3, "frame_stride": 20},
         "interacting_particles": {"n_particles": 20, "n_frames": 5},
         "lennard_jones": {
             "rows": 4,
@@ -35,6 +38,7 @@ SMALL = {
         "polymer_video": CHAIN,
     },
     "study": {
+        "exam": {"simulation": {"system": {"name": "noisy_decay"}}},
         "interacting_particles": {},
         "lennard_jones": {},
         "own_data": {"data": {"train": "train.zarr", "tests": {"warm": "warm.zarr"}}},

@@ -15,8 +15,8 @@ from setclosure.sets.features import Features
 from setclosure.simulate.lammps_library import Lammps
 from setclosure.trajectories.layout import Array, Layout, Trajectory
 
-MOST_SEED = 2**31 - 2
-"""The number below which LAMMPS takes seeds."""
+MOST_SEED = 900_000_000
+"""The number below which the random numbers of LAMMPS take seeds."""
 
 JITTER = 0.15
 """Particles start so far from the sites of a lattice at most, in σ."""

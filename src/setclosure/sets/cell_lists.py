@@ -36,7 +36,7 @@ def completed_frames(cells: Any, B: int, d: int) -> tuple[Array, Array, Array]:
     periodic = np.zeros(3, dtype=np.bool_)
     frames = np.tile(np.eye(3), (B, 1, 1))
     if cells is not None and np.any(cells):
-        h = np.asarray(cells, dtype=np.float64)
+        h = np.array(cells, dtype=np.float64)
         periodic[:d] = (h[0] != 0).any(axis=1)
         frames[:, :d, :d] = completed(torch.from_numpy(h)).numpy()
     heights = 1.0 / np.linalg.norm(np.linalg.inv(frames), axis=1)
