@@ -16,7 +16,7 @@ from setclosure.conformance.require import require
 from setclosure.observables.registered import get_observable
 from setclosure.seeds import numpy_stream, seeded
 from setclosure.simulate.simulator import SimulatorConfig
-from setclosure.trajectories.assemble import assembled
+from setclosure.trajectories.assemble import assemble
 from setclosure.trajectories.layout import GIVEN, Layout, Trajectory
 
 MOST_FRAMES = 5
@@ -92,10 +92,8 @@ def _check_observable(config: SimulatorConfig, packed: dict[str, Any]) -> None:
     if layout.observable == GIVEN:
         return
     t = np.unique(np.linspace(0, len(packed["times"]) - 1, MOST_FRAMES).astype(int))
-    of_frames = {key: packed[key][t] for key in ("counts", "species", "masses", "cell") if key in packed}
-    batch = assembled(
-        layout.restored(packed["points"][t]), n_species=layout.n_species, features=layout.features, **of_frames
-    )
+    names = ("points", "counts", "species", "masses", "cell")
+    batch = assemble(layout, {name: packed[name][t] for name in names if name in packed})
     phi = get_observable(layout.observable)
     require(
         len(phi.components) == len(layout.observable_names),
