@@ -58,7 +58,8 @@ def test_check_compares_the_composition_with_training(tmp_path):
     x = RNG.normal(size=(400, 2))
     check = told.check(x, [[1.0]])
     assert not check.inside[0]
-    assert "OUTSIDE the training range (400 particles, in training 4 to 32; " in check.message(0)
+    assert "OUTSIDE the training range: " in check.message(0)
+    assert "400 particles, in training 4 to 32" in check.message(0)
     assert "particles" not in untold.check(x, [[1.0]]).message(0)
     assert "particles" not in told.check(x[:12], [[1.0]]).message(0)
 

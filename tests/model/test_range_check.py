@@ -5,6 +5,7 @@ import pytest
 import torch
 from tests.model.fits import own_data, small, spread
 
+from setclosure.dynamics.ode import ODEConfig
 from setclosure.model import autoencoder
 from setclosure.model.range_check import RangeCheck, TrainingRange
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -132,3 +133,53 @@ def test_two_training_trajectories_have_a_limit(tmp_path):
     check = model.check(np.random.default_rng(0).normal(size=(6, 2)))
     assert check.distance_limit > 0
     assert "limit" in check.message(0)
+
+
+def test_columns_of_noise_do_not_drown_the_one_that_is_out():
+    stream = torch.Generator().manual_seed(0)
+    slow = torch.linspace(-1, 1, 40).repeat_interleave(30)[:, None]  # one number for each trajectory
+    z = torch.cat([slow, torch.randn(1200, 7, generator=stream)], dim=1)
+    trajectory, first = torch.arange(40).repeat_interleave(30), (torch.arange(30) == 0).repeat(40)
+    order = torch.randperm(40, generator=stream)
+    dynamics = ODEConfig(drift={"hidden": [4]}).build(8, 1)
+    dynamics.set_statistics(z, torch.zeros(1200, 0), torch.arange(1199), torch.ones(1199))
+    stays = dynamics.persistence()
+    assert stays[0] > 0.95
+    assert stays[1:].max() < 0.1
+    out = torch.cat([torch.full((50, 1), 6.0), torch.randn(50, 7, generator=stream)], dim=1)
+    found = {}
+    for name, weights in (("weighed", stays), ("alike", None)):
+        region = TrainingRange(8, 512)
+        region.fit(z, order[trajectory], first, [], np.random.default_rng(0), weights)
+        found[name] = region.check(out / 2, torch.full((50,), float("nan"))).inside.mean()
+    assert found["weighed"] == 0
+    assert found["alike"] > 0.1
+
+
+def test_every_observable_and_context_is_compared_by_name(tmp_path):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(8, 6, 10, 2))
+    z = np.stack([rng.uniform(0.2, 0.9, (8, 6)), rng.uniform(5, 6, (8, 6))], axis=-1)
+    data = TrajectoryDataset.from_arrays(
+        tmp_path / "a.zarr",
+        points,
+        z,
+        times=range(6),
+        observable_names=("energy", "order"),
+        context={"T": rng.uniform(1, 2, 8)},
+    )
+    model = small().fit(data, progress=False)
+    start = data.first(np.arange(1))
+    usual = {"observables": z[:1, 0], "context": {"T": 1.5}}
+    assert "energy" not in model.check(start, **usual).message(0)
+    low = model.check(start, observables=[[0.02, 5.5]], context={"T": 1.5})
+    assert not low.inside[0]
+    assert "OUTSIDE the training range: energy 0.02 is below the training range 0.2" in low.message(0)
+    hot = model.check(start, observables=z[:1, 0], context={"T": 9.0})
+    assert not hot.inside[0]
+    assert "T 9 is above the training range 1" in hot.message(0)
+    assert "T 9" not in model.check(start, observables=z[:1, 0]).message(0)  # what is not given is not compared
+    prediction = model.predict(start, 3, observables=[[0.02, 9.0]], context={"T": 9.0})
+    assert "energy 0.02 is below" in prediction.message(0)
+    assert "order 9 is above" in prediction.message(0)
+    assert "T 9 is above" in prediction.message(0)

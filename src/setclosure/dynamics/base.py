@@ -105,6 +105,8 @@ class Dynamics(nn.Module, ABC):
     high: Tensor
     context_shift: Tensor
     context_scale: Tensor
+    context_low: Tensor
+    context_high: Tensor
 
     def __init__(self, dim: int, n_observables: int, context_dim: int = 0, time_step: float = 1.0) -> None:
         super().__init__()
@@ -123,6 +125,8 @@ class Dynamics(nn.Module, ABC):
         self.register_buffer("high", torch.full((dim,), torch.inf))
         self.register_buffer("context_shift", torch.zeros(context_dim))
         self.register_buffer("context_scale", torch.ones(context_dim))
+        self.register_buffer("context_low", torch.full((context_dim,), -torch.inf))
+        self.register_buffer("context_high", torch.full((context_dim,), torch.inf))
 
     @property
     def window(self) -> int:
@@ -240,15 +244,25 @@ class Dynamics(nn.Module, ABC):
 
     @torch.no_grad()
     def set_context_statistics(self, context: Tensor) -> None:
-        """Take the units of the context from that of all training frames, ``(F, p)``."""
+        """Take the units and the range of the context from that of all training frames, ``(F, p)``."""
         if self.context_dim:
             measured = Statistics.of(context.double(), lambda u: u)
             self.context_shift.copy_(measured.shift)
             self.context_scale.copy_(measured.scale)
+            self.context_low.copy_(context.amin(0))
+            self.context_high.copy_(context.amax(0))
 
     def statistics(self) -> Statistics:
         """Give the units of the training data."""
         return Statistics(self.shift, self.scale, self.rate_scale)
+
+    def persistence(self) -> Tensor:
+        """Say how much of each column's variance stays from one frame to the next, ``(D,)`` between 0 and 1.
+
+        It is the autocorrelation over a time step, 1 − rate² / 2 scale²: about 1 for a column that changes slowly, and
+        0 for noise.
+        """
+        return (1.0 - 0.5 * (self.rate_scale / self.scale).square()).clamp(0.0, 1.0)
 
     def standardise(self, z: Tensor) -> Tensor:
         """Shift and scale macrostates: y = (z − shift) / scale, ``(*, D)``."""

@@ -290,7 +290,8 @@ class Training:
             drawn = (self.training.some(SCORED_MICROSTATES, first, stream) for first in (True, False))
             scores = [parts.autoencoder.score(batch) for batch in drawn]
         standard = parts.dynamics.standardise(macrostates.z)
-        parts.range.fit(standard, macrostates.trajectory, macrostates.is_first, scores, stream)
+        stays = parts.dynamics.persistence()
+        parts.range.fit(standard, macrostates.trajectory, macrostates.is_first, scores, stream, stays)
 
     def _prepared(self, model: ModelSettings, observable: Observable | None, folder: Path) -> ModelSettings:
         """Compare the settings with training microstates, choose what is 'auto', and describe all particles."""

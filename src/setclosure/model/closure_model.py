@@ -18,7 +18,7 @@ from setclosure.model.facts import ModelFacts
 from setclosure.model.files import ModelFile, read_model, write_model
 from setclosure.model.parts import ModelParts
 from setclosure.model.prediction import Prediction, worst_of
-from setclosure.model.range_check import RangeCheck
+from setclosure.model.range_check import RangeCheck, outside_range
 from setclosure.model.skill import Skill
 from setclosure.model.specification import ModelSettings
 from setclosure.observables.registered import Observable, as_observable, get_observable, require_no_padding
@@ -159,8 +159,11 @@ class ClosureModel:
             return False
         return True
 
-    def check(self, x: Any, observables: Any = None) -> RangeCheck:
+    def check(self, x: Any, observables: Any = None, context: Any = None) -> RangeCheck:
         """Compare microstates with the range of the training data.
+
+        Every observable and every number of the context is compared with its own range in training, the closure and the
+        decoder's score with a training quantile, and the composition where the model knows it.
 
         Parameters
         ----------
@@ -168,11 +171,13 @@ class ClosureModel:
             Microstates, as in :meth:`encode`.
         observables : array, optional
             z̄ of the microstates, ``(B, o)``, where the model cannot compute it.
+        context : optional
+            The context at the start, as in :meth:`predict`; by default it is not compared.
 
         Returns
         -------
         RangeCheck
-            Whether each microstate is inside, with the two numbers that say so and their limits.
+            Whether each microstate is inside, with what is outside in words.
 
         Raises
         ------
@@ -181,7 +186,8 @@ class ClosureModel:
         """
         batch = self._microstates(x)
         described = self.parts.describe(batch)
-        return self._check(batch, described, self._macrostates(batch, described, observables))
+        known = None if context is None else self._context(context, batch, 1)[:, 0]
+        return self._check(batch, described, self._macrostates(batch, described, observables), known)
 
     def predict(
         self,
@@ -255,7 +261,7 @@ class ClosureModel:
             group = group[:samples]
         views = [described] if len(group) < 2 else [turned(described, matrices) for matrices in group]
         z0 = torch.stack([self._macrostates(batch, view, observables) for view in views], dim=1)
-        found = self._check(batch, described, z0[:, 0]) if check else None
+        found = self._check(batch, described, z0[:, 0], known[:, 0]) if check else None
         if stochastic:
             z0 = z0[:, torch.arange(samples) % len(group)]
         paths = known.repeat_interleave(z0.shape[1], dim=0)
@@ -393,11 +399,23 @@ class ClosureModel:
         numbers = torch.as_tensor(of_batch(batch), dtype=torch.float32)
         return torch.cat([known, numbers[:, None].expand(-1, T, -1)], dim=-1)
 
-    def _check(self, batch: MicrostateBatch, described: MicrostateBatch, z: Tensor) -> RangeCheck:
+    def _check(
+        self, batch: MicrostateBatch, described: MicrostateBatch, z: Tensor, context: Tensor | None
+    ) -> RangeCheck:
+        facts, dynamics = self.facts, self.parts.dynamics
         with torch.inference_mode():
-            standard = self.parts.dynamics.standardise(z)
-            found = self.parts.range.check(standard, self.parts.autoencoder.score(described))
-        return found if self.facts.composition is None else found.noted(self.facts.composition.outside(of_batch(batch)))
+            found = self.parts.range.check(dynamics.standardise(z), self.parts.autoencoder.score(described))
+        o, p, seen = len(facts.observable_names), len(facts.context_names), facts.observable_map
+        values, low, high = (seen.inverse(of[..., :o].double().numpy()) for of in (z, dynamics.low, dynamics.high))
+        notes = [outside_range(facts.observable_names, values, low, high)]
+        if context is not None and p:
+            given, low, high = (
+                of[..., :p].double().numpy() for of in (context, dynamics.context_low, dynamics.context_high)
+            )
+            notes.append(outside_range(facts.context_names, given, low, high))
+        if facts.composition is not None:
+            notes.append(facts.composition.outside(of_batch(batch)))
+        return found.noted(["; ".join(filter(None, of_one)) for of_one in zip(*notes, strict=True)])
 
 
 def _require_whole(name: str, value: Any, least: int) -> None:
