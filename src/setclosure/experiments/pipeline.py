@@ -177,6 +177,7 @@ def train(
             reuse=[other / target.name / "fit" for other in reuse],
         )
         model.save(target / "model")
+        run.update(closure_dim=model.parts.autoencoder.closure_dim)  # of all species, those that are kept
         write_json(target / "seconds.json", model.seconds)
         write_json(target / "history.json", model.history)  # last: all is there
     run.update(status="trained")

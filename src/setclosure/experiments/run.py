@@ -16,7 +16,8 @@ from setclosure.errors import RunError
 from setclosure.experiments.configuration import load_study, save_study
 from setclosure.experiments.run_json import SCHEMA, read_run_json
 from setclosure.experiments.study import Datasets, Study
-from setclosure.files import write_json
+from setclosure.files import read_json, write_json
+from setclosure.model.skill import Skill
 from setclosure.processes import is_first_process
 from setclosure.provenance import provenance
 from setclosure.trajectories.dataset import TrajectoryDataset
@@ -233,3 +234,13 @@ def summarise(per_seed: list[dict[str, float]]) -> dict[str, Any]:
         sd = statistics.stdev(values) if len(values) > 1 else 0.0
         out[key] = {"mean": statistics.fmean(values), "sd": sd, "values": values}
     return out
+
+
+def skills_of(folder: Path) -> list[str]:
+    """Say for each training seed of a run how its model does on the validation trajectories, in lines of text."""
+    lines = []
+    for path in sorted(folder.glob("seed-*/model/model.json")):
+        given = read_json(path).get("skill")
+        if given is not None:
+            lines.append(f"{path.parents[1].name}: {Skill.from_json(given)}")
+    return lines

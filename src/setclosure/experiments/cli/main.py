@@ -124,9 +124,12 @@ def train(
     from setclosure.experiments.configuration import load_study
     from setclosure.experiments.pipeline import data_folder
     from setclosure.experiments.pipeline import train as work
+    from setclosure.experiments.run import skills_of
 
     study = load_study(config, set_)
     work(study, data_folder(study, data, out), out, resume)
+    for line in skills_of(out):
+        say(line)
     again = ["setclosure", "evaluate", str(out), *(["--data", str(data)] if data else [])]
     say(f"Trained. Next: {shlex.join(again)}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from plotly.offline import get_plotlyjs
 
@@ -12,6 +14,7 @@ from setclosure.evaluation.comparison import best_naive, value_at, worse_than_na
 from setclosure.evaluation.numbers import number, written
 from setclosure.evaluation.table import metric_of
 from setclosure.experiments.report import background, sections, values
+from setclosure.experiments.report.elements import table
 from setclosure.experiments.report.formatting import escape
 from setclosure.experiments.report.load import LoadedRun, load_run
 from setclosure.experiments.report.words import STATUSES, listed
@@ -71,9 +74,24 @@ def _introduction(run: LoadedRun) -> str:
     advice = " Do not rely on its predictions there." if warnings else ""
     alarm = f'<p class="status warning" role="alert">{escape(" ".join(warnings))}{advice}</p>' if warnings else ""
     return (
-        f'{alarm}<p class="status {kind}">{known}</p><p class="lead">{_answer(run)}</p>{_cards(run)}'
+        f'{alarm}<p class="status {kind}">{known}</p>{_pays(run)}<p class="lead">{_answer(run)}</p>{_cards(run)}'
         f"<p>{_what(run)}</p><p>{_how_to_read()}</p>"
     )
+
+
+def _pays(run: LoadedRun) -> str:
+    """Set the error of the model beside those of the naive predictions in every test, with the skill below."""
+    tests = [test for test in values.tests(run) if value_at(run.metrics, "rmse", test) is not None]
+    if not tests or not run.naive:
+        return ""
+
+    def errors(metrics: Mapping[str, Any]) -> list[str]:
+        return [escape(written(value_at(metrics, "rmse", test))) for test in tests]
+
+    skills = [f"<b>{escape(written(value_at(run.metrics, 'skill', test)))}</b>" for test in tests]
+    rows = [["model", *errors(run.metrics)], *([escape(name), *errors(of)] for name, of in run.naive.items())]
+    caption = f"Does it pay? {escape(metric_of('rmse').label)} of the model and of naive predictions, and the skill"
+    return table(["", *(escape(run.test(test).label) for test in tests)], [*rows, ["skill", *skills]], caption)
 
 
 def _answer(run: LoadedRun) -> str:
