@@ -71,6 +71,7 @@ def compare(
 ) -> list[Result]:
     """Train candidates one after another; what is there already in ``folder`` is kept.
 
+    Where the number of particles varies, the dynamics of all candidates knows it (``model.composition``).
     Every candidate learns its drift over one step. The best of them learn it over longer horizons, too, if the dynamics
     is an ODE, whose horizons are chosen by validation rollouts.
 
@@ -99,7 +100,10 @@ def compare(
     RunError
         If the folder holds another comparison, or no candidate could be trained.
     """
-    found = candidates(study.model, ModelFacts.of(datasets.train).kind, methods, descriptors)
+    model = study.model
+    if datasets.train.layout.ragged:  # how many particles there are may decide, and weights cannot show it
+        model = model.model_copy(update={"composition": True})
+    found = candidates(model, ModelFacts.of(datasets.train).kind, methods, descriptors)
     training = _budget(study.training, steps or STEPS)
     facts = {
         "candidates": {name: model.model_dump(mode="json") for name, model in found.items()},

@@ -11,8 +11,8 @@ from tests.conftest import TINY
 
 from setclosure.errors import ConfigurationError
 from setclosure.evaluation.table import METRICS
-from setclosure.paper.reproduction import pieces as work
 from setclosure.paper.reproduction.catalogue import EXHIBITS
+from setclosure.tables import pieces as work
 from setclosure.tables.exhibits import SCALES, Order
 from setclosure.tables.reproduce import reproduce
 

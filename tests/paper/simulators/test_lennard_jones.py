@@ -13,8 +13,8 @@ import pytest
 
 from setclosure.errors import ConfigurationError, MissingExtraError, SimulationError
 from setclosure.observables.registered import get_observable
-from setclosure.paper.simulators import lammps_library
 from setclosure.paper.simulators.lennard_jones import LennardJones
+from setclosure.simulate import lammps_library
 from setclosure.simulate.campaign import simulate_dataset
 from setclosure.simulate.workers import open_workers
 from setclosure.trajectories.dataset import TrajectoryDataset
