@@ -205,9 +205,12 @@ class Training:
         return history
 
     def turned(self, parts: ModelParts) -> ModelParts:
-        """Give the parts with the closure turned to its principal axes, if that is wanted and there is an encoder."""
-        autoencoder = parts.autoencoder.eval()
-        if self.model.axes == "given" or autoencoder.encoder is None:
+        """Give the parts with the closure turned to its principal axes, if that is wanted and an encoder reads sets.
+
+        Encoders of lists and of images stay as they are: none of their particles can be left out.
+        """
+        autoencoder, encoder = parts.autoencoder.eval(), self.model.encoder
+        if self.model.axes == "given" or encoder is None or encoder.ordered or encoder.raw:
             return parts
         found = principal_axes(autoencoder, self.training, self.seed)
         n = found.axes.shape[1]

@@ -88,13 +88,14 @@ def test_the_report_shows_each_test_as_a_video(made):
 
 def test_published_data_are_the_data_folder_of_a_study(tmp_path):
     datasets = pytest.importorskip("datasets")
-    beads = np.random.default_rng(0).normal(size=(4, 6, 5, 3)) * 10
-    rows = {
-        "t": [(10.0 * np.arange(6))[:, None].tolist()] * 4,
-        "x": beads.reshape(4, 6, 15).tolist(),
-        "args": [[1.0]] * 4,
-    }
-    saved = datasets.DatasetDict({name: datasets.Dataset.from_dict(rows) for name in SPLITS.values()})
+    rng = np.random.default_rng(0)
+
+    def rows():
+        beads = rng.normal(size=(4, 6, 5, 3)) * 10
+        times = [(10.0 * np.arange(6))[:, None].tolist()] * 4
+        return {"t": times, "x": beads.reshape(4, 6, 15).tolist(), "args": [[1.0]] * 4}
+
+    saved = datasets.DatasetDict({name: datasets.Dataset.from_dict(rows()) for name in SPLITS.values()})
     saved.save_to_disk(tmp_path / "source")
     for split in SPLITS:
         read_polymers(tmp_path / "published" / f"{split}.zarr", split, images=True, source=tmp_path / "source")
