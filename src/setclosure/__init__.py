@@ -15,7 +15,7 @@ from setclosure.extras import missing_extra
 
 if TYPE_CHECKING:
     from setclosure.dynamics.rollout import RolloutStatus
-    from setclosure.errors import SetclosureError, SetclosureWarning
+    from setclosure.errors import SetclosureError, SetclosureWarning, SkillWarning
     from setclosure.fit.estimator import ClosureEstimator
     from setclosure.fit.settings import FitSettings
     from setclosure.model.closure_model import ClosureModel
@@ -46,6 +46,7 @@ _HOMES = {
     "RolloutStatus": "dynamics.rollout",
     "SetclosureError": "errors",
     "SetclosureWarning": "errors",
+    "SkillWarning": "errors",
     "Trajectory": "trajectories.layout",
     "TrajectoryDataset": "trajectories.dataset",
     "load_plugin": "registry",
@@ -66,6 +67,7 @@ __all__ = [
     "RolloutStatus",
     "SetclosureError",
     "SetclosureWarning",
+    "SkillWarning",
     "Trajectory",
     "TrajectoryDataset",
     "load_plugin",

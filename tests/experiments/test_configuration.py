@@ -111,7 +111,7 @@ def test_another_method_keeps_the_options_that_it_shares(tiny_config):
         ("seeds=[]", "seeds: "),
         ("seeds=[-1]", r"seeds\.0: .*got -1"),
         ("seeds=[1, 1]", "seeds must differ"),
-        ("study=polymers", "'study' is 'polymers'; expected .* 'data' .* one of: interacting_particles"),
+        ("study=polymers", "'study' is 'polymers'; expected .* 'data' .* one of: exam, interacting_particles"),
         ("study=[1]", r"'study' is \[1\]"),
         ("model.closure_dim", "an override reads section.key=value"),
         ("=3", "an override reads section.key=value"),

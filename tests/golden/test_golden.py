@@ -60,6 +60,8 @@ def test_the_weights(computed):
     weights = safetensors.numpy.load_file(run / "seed-0" / "model" / "weights.safetensors")
     assert set(recorded["weights"]) <= set(weights)
     for name, (n, total, squares) in recorded["weights"].items():
+        if name.startswith("range."):
+            continue  # the range check weighs columns, which version 0.1 did not
         now_n, now_total, now_squares = moments(weights[name])
         assert now_n == n, name
         assert now_squares == pytest.approx(squares, rel=OF_RESULTS), name
@@ -81,4 +83,6 @@ def test_all_metrics(computed):
     metrics = json.loads((run / "metrics.json").read_text())
     assert set(recorded["metrics"]) <= set(metrics)
     for metric, by_test in recorded["metrics"].items():
+        if metric == "warned":
+            continue  # the range check compares every observable, which version 0.1 did not
         assert metrics[metric] == pytest.approx(by_test, rel=OF_RESULTS, abs=1e-12), metric
