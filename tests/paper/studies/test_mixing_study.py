@@ -88,6 +88,7 @@ def test_a_closure_has_the_embeddings_of_both_species_by_one_shared_encoder(made
     folder, _, _ = made
     (run,) = (folder / "work" / "demo" / "runs").glob("density-seed0-*")
     model = ClosureModel.load(run / "seed-0" / "model")
+    model.parts.autoencoder.turned = False  # the embeddings themselves
     rng = np.random.default_rng(0)
     x, species = rng.uniform(0, 9, (1, 30, 2)), np.arange(30) % 2
     from setclosure.sets.microstates import MicrostateBatch
