@@ -95,6 +95,7 @@ def _python(place: Path, code: str, *arguments: str) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.slow
 def test_a_saved_model_predicts_and_loads_nothing_that_trains_or_draws(base_only, tiny_run, tiny_data):
     ran = _python(
         base_only, PREDICT, str(tiny_run / "seed-0" / "model"), str(tiny_data / "train.zarr"), ",".join(NOT_BASE)

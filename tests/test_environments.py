@@ -50,6 +50,7 @@ def test_kernels_are_compiled_where_no_cache_can_be_written(monkeypatch):
     assert compiled(lambda x: 2 * x)(3) == 6
 
 
+@pytest.mark.slow
 def test_a_model_is_fitted_without_a_home_or_a_cache(tmp_path):
     script = (
         "from tests.model.fits import own_data, small\n"

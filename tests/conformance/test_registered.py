@@ -97,6 +97,7 @@ def test_simulators_and_studies_have_small_options(kind):
     assert set(SMALL[kind]) == set(names(kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), PARTS, ids=[f"{kind}-{name}" for kind, name in PARTS])
 def test_a_registered_part_keeps_its_promises(kind, name, tmp_path):
     if name == "lennard_jones" and kind == "simulator":
@@ -110,6 +111,7 @@ def test_a_registered_part_keeps_its_promises(kind, name, tmp_path):
     assert f"The {kind} '{name}' keeps all {len(report.promises)} promises" in str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

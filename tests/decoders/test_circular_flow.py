@@ -39,6 +39,7 @@ def grid(circular, n):
     return points, math.prod(2 * r / n for r in reach)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("circular", TORI)
 def test_integrates_to_one(circular):
     flow = made_flow(circular, scale=30.0 if len(circular) == 1 else 3.0)  # one feature has the context alone

@@ -76,6 +76,7 @@ def test_sampling_inverts_the_density_pass(d):
     torch.testing.assert_close(_to_base(flow, x, context), noise.movedim(0, -1), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_samples_follow_the_density():
     """Points whose density is above a level hold the mass that quadrature finds there; and chi-square on cells."""
     flow = _flow(2, c=0)

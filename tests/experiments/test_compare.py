@@ -58,6 +58,7 @@ def test_what_is_compared_depends_on_the_microstates():
         candidates(ModelSettings(), MicrostateKind(2, periodic=(True, True)), [], ["radial"])
 
 
+@pytest.mark.slow
 def test_a_comparison_is_ranked_kept_and_gone_on_with(configuration, tmp_path, monkeypatch):
     study = load_study(configuration)
     datasets, steps = study.open(None), {"stage_one": 4, "stage_two": 6}
@@ -75,6 +76,7 @@ def test_a_comparison_is_ranked_kept_and_gone_on_with(configuration, tmp_path, m
         compare(study, datasets, tmp_path / "out", ["none"], ["environment"], steps)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_cannot_be_trained_is_left_out_by_name(configuration, tmp_path):
     study, steps = load_study(configuration), {"stage_one": 4, "stage_two": 6}
     narrow = {"name": "environment", "radii": [4.0]}
@@ -88,6 +90,7 @@ def test_a_candidate_that_cannot_be_trained_is_left_out_by_name(configuration, t
     assert not any("radii" in result.name for result in results)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_pays_and_trains_the_best(configuration, tmp_path):
     out = tmp_path / "out"
     command = ["compare", str(configuration), "--out", str(out), "--methods", "none,pooled"]

@@ -51,6 +51,7 @@ def read(path):
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_run_does_the_whole_main_job(place, whole):
     assert {path.name for path in (place / "run").iterdir()} == {
         "config.yaml", "run.json", "metrics.json", "naive.json", "seconds.json", "permutation.json", "report.html",
@@ -182,6 +183,7 @@ def test_the_report_speaks_of_the_users_system_alone(place, whole):
         assert words.lower() not in body.lower(), words
 
 
+@pytest.mark.slow
 def test_several_seeds_have_mean_and_deviation_and_the_naive_predictions_have_none(place):
     study = load_study(place / "my.yaml", ["seeds=[0, 1]"])
     pipeline.train(study, None, place / "two")
@@ -353,6 +355,7 @@ print(json.dumps([load_study(path).model_dump(mode="json") for path in sys.argv[
 """
 
 
+@pytest.mark.slow
 def test_a_stored_configuration_means_the_same_when_a_default_changes(place, whole):
     before = load_study(place / "my.yaml").model_dump(mode="json")
     assert load_study(place / "run" / "config.yaml").model_dump(mode="json") == before

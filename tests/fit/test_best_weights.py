@@ -137,6 +137,7 @@ def noisy_decay(M, seed):
     return truth, macrostates(list((truth + 0.2 * rng.normal(size=truth.shape))[..., None]))
 
 
+@pytest.mark.slow
 def test_noise_of_the_observable_looks_like_decay_over_one_step_and_not_over_many(tmp_path):
     (_, training), (_, validation), (truth, test) = (noisy_decay(M, seed) for M, seed in ((80, 0), (20, 1), (50, 2)))
     mean, error = {}, {}

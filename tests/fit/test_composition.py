@@ -39,6 +39,7 @@ def growth(model, n):
     return model.predict(RNG.normal(size=(n, 2)), steps=T - 1, observables=[[0.0]]).observables[0, 0, -1, 0]
 
 
+@pytest.mark.slow
 def test_a_number_that_stays_is_context_and_decides_the_future(tmp_path):
     data = by_number(tmp_path / "a.zarr")
     model = small(composition=True, training=BUDGET).fit(data, progress=False)
@@ -64,6 +65,7 @@ def test_check_compares_the_composition_with_training(tmp_path):
     assert "particles" not in told.check(x[:12], [[1.0]]).message(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dynamics", ["ode", "euler_maruyama"])
 def test_numbers_that_change_are_predicted(tmp_path, dynamics):
     data = by_loss(tmp_path / "a.zarr")

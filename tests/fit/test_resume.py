@@ -85,6 +85,7 @@ def without_seconds(history):
     return {stage: [{k: v for k, v in row.items() if k != "seconds"} for row in h] for stage, h in history.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_in_both_stages_and_resumed_it_ends_with_the_same_bits(fit, kill, monkeypatch, tmp_path, variant):
     overrides = VARIANTS[variant]
@@ -101,6 +102,7 @@ def test_killed_in_both_stages_and_resumed_it_ends_with_the_same_bits(fit, kill,
     assert_same(fit(tmp_path / "killed", overrides, resume=True), whole)
 
 
+@pytest.mark.slow
 def test_killed_in_any_candidate_the_horizon_is_chosen_as_without(fit, monkeypatch, tmp_path):
     """Three horizons are trained one after another, 20 steps each."""
     overrides = ["model.dynamics={horizons: auto, drift: {hidden: [16]}}", "training.stage_two.steps=20"]
@@ -244,6 +246,7 @@ def test_the_last_step_is_validated_and_kept_whatever_the_epochs(fit, tmp_path, 
         assert all(np.isfinite(row["validation_loss"]) for row in model.history[stage])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 4, 5, 14, 15, 16])
 def test_killed_at_any_step_around_a_shorter_last_epoch_it_resumes_to_the_same_bits(
     fit, kill, monkeypatch, tmp_path, step

@@ -38,6 +38,7 @@ def no_stage_one(monkeypatch):
     return forbid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     ["training.stage_two.learning_rate=1e-4", "model.dynamics.drift.hidden=[8]", "model.dynamics=euler_maruyama"],
@@ -59,6 +60,7 @@ def test_a_method_without_an_encoder_has_macrostates_to_take(fit, tmp_path):
     assert (tmp_path / "other" / "reused.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [

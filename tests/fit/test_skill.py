@@ -31,6 +31,7 @@ def fitted(data, steps=400, **options):
     return ClosureEstimator("pooled", closure_dim=1, training=training, **options).fit(data, progress=False)
 
 
+@pytest.mark.slow
 def test_a_model_that_pays_has_a_skill_that_is_kept(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", SkillWarning)
@@ -51,6 +52,7 @@ def test_a_model_that_is_worse_than_naive_is_warned_of_in_words(tmp_path):
     assert model.skill.value < 0
 
 
+@pytest.mark.slow
 def test_a_drift_that_has_learned_nothing_is_named(tmp_path):
     model = fitted(decays(tmp_path / "a.zarr", 30, 0))
     assert warnings_of(model, StageTwoSettings()) == []

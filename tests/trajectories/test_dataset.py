@@ -21,6 +21,7 @@ RNG = np.random.default_rng(0)
 TIMES = np.arange(3)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(2, 5), min_size=1, max_size=4),

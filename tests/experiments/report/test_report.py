@@ -241,6 +241,7 @@ def test_statistics_leave_out_what_has_ended(tmp_path: Path) -> None:
     assert "unequal length" not in _text(equal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", [FLOCKS, FILAMENT], ids=["flocks", "filament"])
 def test_statistics_are_over_frames_where_times_are_not_shared(tmp_path: Path, system: System) -> None:
     for shared, title in ((True, "time (ps)" if system.time_unit else "time"), (False, "frame")):
@@ -309,6 +310,7 @@ def test_damaged_piece_is_named(run: Path, piece: str) -> None:
 NOT_A_TABLE = ("[]", "3", "{}", '{"mre": "much"}', '{"mre": {"held_out": "much"}}')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", NOT_A_TABLE)
 @pytest.mark.parametrize("piece", ["metrics.json", "naive.json", "seconds.json", "permutation.json"])
 def test_json_of_another_form_leaves_a_sentence(run: Path, piece: str, content: str) -> None:
@@ -429,6 +431,7 @@ def test_videos_have_the_sentence_of_the_run(run: Path) -> None:
     assert "Hotter box. The flock from above." in _plain(videos).replace(" .", ".")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
 def test_overview_is_written_and_repeats(original: Path, tmp_path: Path, suffix: str, start: bytes) -> None:
     first = save_overview(original, tmp_path / f"a{suffix}").read_bytes()
@@ -436,6 +439,7 @@ def test_overview_is_written_and_repeats(original: Path, tmp_path: Path, suffix:
     assert first == save_overview(original, tmp_path / f"b{suffix}").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [{"system": FILAMENT, "species": ("a", "b")}, {"shared_times": False}])
 def test_overview_of_every_kind_of_run(tmp_path: Path, arguments: dict[str, Any]) -> None:
     run = write_run(tmp_path / "run", **arguments)

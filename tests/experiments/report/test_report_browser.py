@@ -65,6 +65,7 @@ def _open(browser: Any, report: Path) -> None:
     browser.get(report.as_uri())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"system": FILAMENT, "seeds": (0, 1, 2), "species": ("a", "b")}, {"shared_times": False}],
@@ -88,6 +89,7 @@ def test_every_figure_is_drawn_and_nothing_is_fetched(browser: Any, tmp_path: Pa
     assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 
+@pytest.mark.slow
 def test_selector_changes_the_curves(browser: Any, tmp_path: Path) -> None:
     _open(browser, build_report(write_run(tmp_path / "run")))
     read = "return document.querySelector('#fig-predictions .plot')._fullData[0].y[0]"
@@ -101,6 +103,7 @@ def test_selector_changes_the_curves(browser: Any, tmp_path: Path) -> None:
     assert browser.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_foreign_text_cannot_run(browser: Any, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", configuration="name: <script>window.foreign = 1</script>\n")
     hostile = "<img src=x onerror='window.foreign = 1'></script><script>window.foreign = 1</script>"

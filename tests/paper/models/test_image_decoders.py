@@ -50,6 +50,7 @@ def test_sizes_that_are_no_powers_of_two_have_every_pixel(size):
     assert float(images.detach().var(dim=0).min()) > 0  # every pixel depends on the closure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", CONFIGS)
 def test_an_autoencoder_of_images_learns_what_differs_between_them(method):
     torch.manual_seed(0)
