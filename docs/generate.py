@@ -218,6 +218,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, PartConfig):
         return f"`{value.part_name}`"
+    if isinstance(value, tuple) and value and all(isinstance(part, PartConfig) for part in value):
+        return f"`[{', '.join(part.part_name for part in value)}]`"
     if value is None:
         return "the method's" if "[" in _type(field.annotation) else "`null`"
     if value == "":
