@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, SerializeAsAny, field_validator
 
+from setclosure.exam.phase_separation import PhaseSeparation
 from setclosure.exam.simulator import ExamSimulator
 from setclosure.experiments.study import SimulationSettings, SimulationStudy, Words
 from setclosure.parts import read_part
@@ -25,7 +26,9 @@ class SplitSizes(Settings):
 class Simulations(SimulationSettings):
     """The simulations of all splits."""
 
-    system: SerializeAsAny[ExamSimulator] = Field(description="The system, by name, with its options.")
+    system: SerializeAsAny[ExamSimulator] = Field(
+        default_factory=PhaseSeparation, description="The system, by name, with its options."
+    )
     other: dict[str, Any] = Field(default_factory=dict, description="Options of the system that other starts change.")
     trajectories: SplitSizes = Field(default_factory=SplitSizes)
 
@@ -45,7 +48,7 @@ class Simulations(SimulationSettings):
 class ExamStudy(SimulationStudy):
     """The study: the whole configuration of a run on a system of the exam."""
 
-    simulation: Simulations
+    simulation: Simulations = Field(default_factory=Simulations)
 
     def test_words(self, test: str) -> Words:
         """Give label and explanation of a test."""
