@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from setclosure.descriptors.environment import EnvironmentConfig
 from setclosure.descriptors.joined import Descriptors
 from setclosure.errors import ConfigurationError, ModelError
 from setclosure.model.methods import get_method
@@ -19,8 +20,8 @@ METHODS = ("none", "pooled", "density")
 POOLED_NUMBERS = (2, 4, 8)
 """Numbers of a pooled closure that are tried."""
 
-LEARNED_RADII = 4
-"""Radii of the surroundings for methods that learn a density, whose cost grows with the columns."""
+LEARNED_COLUMNS = 12
+"""The most columns of surroundings for methods that learn a density, whose cost grows with them."""
 
 _NOT_TRIED = ("bond_order",)
 """Descriptors that are tried only where they are asked for."""
@@ -88,7 +89,7 @@ def _usual(model: ModelSettings, kind: MicrostateKind, learned: bool) -> list[li
     """List the descriptors of the configuration, and all that can describe the microstates by their defaults."""
     options: list[list[Any]] = [["features"]]
     others = [name for name in names("descriptor") if name not in ("features", "environment", *_NOT_TRIED)]
-    options += [[{"name": "environment", "n_radii": LEARNED_RADII}] if learned else ["environment"]]
+    options += [[_few_radii(kind)] if learned else ["environment"]]
     options += [[name] for name in others]
     if kind.n_species > 1 and not learned:
         options.append([{"name": "environment", "numbers": "both"}])
@@ -96,6 +97,17 @@ def _usual(model: ModelSettings, kind: MicrostateKind, learned: bool) -> list[li
     if own != [read_part("descriptor", "features").model_dump(mode="json")]:
         options.append(own)
     return [parts for parts in options if _can(parts, kind)]
+
+
+def _few_radii(kind: MicrostateKind) -> Any:
+    """Give the surroundings with as many radii as have :data:`LEARNED_COLUMNS` at most; two at least."""
+    usual = EnvironmentConfig()
+    try:
+        each = EnvironmentConfig(n_radii=1).features(kind).d
+    except ModelError:  # they cannot be described so, which is found out later
+        return "environment"
+    n = max(2, LEARNED_COLUMNS // each)
+    return "environment" if n >= usual.n_radii else {"name": "environment", "n_radii": n}
 
 
 def _can(parts: Iterable[Any], kind: MicrostateKind) -> bool:
