@@ -262,8 +262,8 @@ def parts() -> str:
 
 
 def _of_paper(value: Any) -> bool:
-    """Whether a part belongs to the paper's studies; tables have those of the library first."""
-    return bool(value.__module__.startswith("setclosure.paper"))
+    """Whether a part belongs to the studies of the paper or the exam; tables have those of the library first."""
+    return bool(value.__module__.startswith(("setclosure.paper", "setclosure.exam")))
 
 
 def _reference(kind: str, name: str, value: Any) -> str:

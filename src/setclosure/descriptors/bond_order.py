@@ -24,10 +24,10 @@ _ROOM = 3.0
 
 @register("descriptor", "bond_order")
 class BondOrderConfig(DescriptorConfig):
-    """The options of bond order: |ψ_n| in the plane (Nelson & Halperin 1979), q_l in space (Steinhardt et al. 1983).
+    """The options of bond order: the size of ψ_n in the plane, and q_l in space.
 
-    ψ_n is the mean of exp(i n θ) over the bonds with the n nearest neighbours, at angles θ. q_l is the rotationally
-    invariant size of the mean spherical harmonics of degree l over the bonds with the nearest neighbours. Species do
+    ψ_n (Nelson & Halperin 1979) is the mean of exp(i n θ) over the bonds with the n nearest neighbours, at angles θ.
+    q_l (Steinhardt et al. 1983) is the rotationally invariant size of the mean spherical harmonics of degree l over the bonds with the nearest neighbours. Species do
     not matter.
     """
 
