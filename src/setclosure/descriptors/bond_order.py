@@ -27,8 +27,8 @@ class BondOrderConfig(DescriptorConfig):
     """The options of bond order: the size of ψ_n in the plane, and q_l in space.
 
     ψ_n (Nelson & Halperin 1979) is the mean of exp(i n θ) over the bonds with the n nearest neighbours, at angles θ.
-    q_l (Steinhardt et al. 1983) is the rotationally invariant size of the mean spherical harmonics of degree l over the bonds with the nearest neighbours. Species do
-    not matter.
+    q_l (Steinhardt et al. 1983) is the rotationally invariant size of the mean spherical harmonics of degree l over the
+    bonds with the nearest neighbours. Species do not matter.
     """
 
     orders: tuple[PositiveInt, ...] = Field((4, 6), min_length=1, description="Orders n in the plane, or degrees l.")
