@@ -94,7 +94,7 @@ class EnvironmentConfig(DescriptorConfig):
                 f"descriptor 'environment' needs positions of one to three coordinates; particles have {k}. Leave it "
                 "out of model.descriptors."
             )
-        radii = ["auto"] * self.n_radii if self.radii == "auto" else [f"{radius:g}" for radius in self.radii]
+        radii = ["auto"] * self.n_radii if self.radii == "auto" else [f"{radius:g}" for radius in sorted(self.radii)]
         vectors = [kind.features.names[group][0] for group in kind.features.groups()[1:]]
         columns = self._of_species(kind.n_species)
         columns += [f"{what} {name}" for name in vectors for what in ("size of mean", "along mean")]
