@@ -105,3 +105,12 @@ def test_what_has_no_surroundings_is_refused():
         EnvironmentConfig(radii=(2.0,)).describe(
             MicrostateBatch.from_arrays(np.zeros((2, 3, 2)), cell=np.stack([np.diag([9.0, 9.0]), np.diag([3.0, 9.0])]))
         )
+
+
+def test_columns_are_named_in_the_order_in_which_they_are_computed():
+    pair = MicrostateBatch.from_arrays(np.array([[[0.0, 0.0], [2.0, 0.0]]]))
+    described = EnvironmentConfig(radii=(3.0, 1.0))
+    names = described.features(MicrostateKind(2)).names
+    numbers = described.describe(pair)[0, 0].tolist()
+    assert [name.split()[-1] for name in names[:2]] == ["1", "3"]
+    assert numbers[0] == 0 < numbers[1]
