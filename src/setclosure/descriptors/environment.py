@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from setclosure.descriptors.base import Array, DescriptorConfig
 from setclosure.descriptors.environment_kernels import surroundings
@@ -57,6 +57,11 @@ class EnvironmentConfig(DescriptorConfig):
         "all; auto: shares for several species, counts for one. The particle's own species comes first.",
     )
 
+    @field_validator("radii")
+    @classmethod
+    def _in_order(cls, value: tuple[float, ...] | str) -> tuple[float, ...] | str:
+        return value if isinstance(value, str) else tuple(sorted(value))
+
     def fitted(self, batch: MicrostateBatch) -> Self:
         """Choose the radii from the distances of neighbours in training microstates.
 
@@ -94,7 +99,7 @@ class EnvironmentConfig(DescriptorConfig):
                 f"descriptor 'environment' needs positions of one to three coordinates; particles have {k}. Leave it "
                 "out of model.descriptors."
             )
-        radii = ["auto"] * self.n_radii if self.radii == "auto" else [f"{radius:g}" for radius in sorted(self.radii)]
+        radii = ["auto"] * self.n_radii if self.radii == "auto" else [f"{radius:g}" for radius in self.radii]
         vectors = [kind.features.names[group][0] for group in kind.features.groups()[1:]]
         columns = self._of_species(kind.n_species)
         columns += [f"{what} {name}" for name in vectors for what in ("size of mean", "along mean")]
@@ -113,7 +118,7 @@ class EnvironmentConfig(DescriptorConfig):
         if isinstance(self.radii, str):
             raise ModelError("the radii of descriptor 'environment' are 'auto'; fit() chooses them from training data.")
         k, S = batch.roles.position, batch.n_species
-        radii = np.sort(np.array(self.radii, dtype=np.float64))
+        radii = np.array(self.radii, dtype=np.float64)
         reach = radii[-1] * (1 + self.softness)
         cells = None if batch.cell is None else batch.cell.cpu().numpy()
         frames, periodic, heights = completed_frames(cells, len(batch), k)
